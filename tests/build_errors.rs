@@ -1,4 +1,4 @@
-//! A pool that cannot be built says why, and leaves nothing behind.
+//! A pool that cannot be built reports why, and leaves nothing behind.
 
 mod common;
 
@@ -16,7 +16,7 @@ use common::{
 };
 use filch::{BuildErrorKind, ThreadBuilder, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// The error names every one of `words`.
+/// Asserts that the error names each of `words`.
 #[track_caller]
 fn assert_says(error: &ThreadPoolBuildError, words: &[&str]) {
     let message = error.to_string();
@@ -122,7 +122,7 @@ fn set_env(command: &mut Command, value: impl AsRef<OsStr>) {
     command.env("FILCH_NUM_THREADS", value);
 }
 
-/// Builds the global pool where `FILCH_NUM_THREADS` is `value`, and checks the error.
+/// Builds the global pool while `FILCH_NUM_THREADS` is `value`, and checks the error.
 fn refuses_env(name: &str, value: &str) {
     let build = || {
         let base = thread_count();
@@ -139,7 +139,7 @@ fn refuses_env(name: &str, value: &str) {
     own_process(name, |command| set_env(command, value), build, |output| assert_success(&output));
 }
 
-/// One test for each wrong value, because each needs a process of its own.
+/// One test for each wrong value, because each needs a separate process.
 macro_rules! refused_values {
     ($($name:ident: $value:expr;)*) => {$(
         #[test]
@@ -159,7 +159,7 @@ refused_values! {
     a_number_beyond_all_limits_in_the_environment_is_refused: "99999999999999999999999999";
 }
 
-/// Builds the global pool where `variable` is `value`, and checks the error.
+/// Builds the global pool while `variable` is `value`, and checks the error.
 fn refuses_variable(name: &str, variable: &'static str, value: &str, accepted: &str) {
     let build = || {
         let base = thread_count();
@@ -197,9 +197,9 @@ fn an_unknown_wait_policy_in_the_environment_is_refused() {
 }
 
 #[test]
-fn whether_cores_are_lent_is_one_or_zero_in_the_environment() {
+fn the_setting_to_lend_cores_is_one_or_zero_in_the_environment() {
     let _watchdog = watchdog();
-    let name = "whether_cores_are_lent_is_one_or_zero_in_the_environment";
+    let name = "the_setting_to_lend_cores_is_one_or_zero_in_the_environment";
     refuses_variable(name, "FILCH_LEND", "perhaps", "`1`");
 }
 
@@ -235,12 +235,12 @@ fn a_seed_in_the_environment_is_refused_without_the_feature() {
 
 #[cfg(unix)]
 #[test]
-fn an_environment_that_is_no_text_is_refused() {
+fn an_environment_variable_that_is_no_text_is_refused() {
     use std::os::unix::ffi::OsStrExt;
 
     let _watchdog = watchdog();
     own_process(
-        "an_environment_that_is_no_text_is_refused",
+        "an_environment_variable_that_is_no_text_is_refused",
         |command| set_env(command, OsStr::from_bytes(b"2\xff")),
         || {
             let error = ThreadPoolBuilder::new().build_global().unwrap_err();
@@ -253,10 +253,10 @@ fn an_environment_that_is_no_text_is_refused() {
 }
 
 #[test]
-fn a_wrong_environment_does_not_concern_other_pools() {
+fn a_wrong_environment_does_not_affect_other_pools() {
     let _watchdog = watchdog();
     own_process(
-        "a_wrong_environment_does_not_concern_other_pools",
+        "a_wrong_environment_does_not_affect_other_pools",
         |command| set_env(command, "many"),
         || {
             assert_eq!(common::pool(3).current_num_threads(), 3);
@@ -267,10 +267,10 @@ fn a_wrong_environment_does_not_concern_other_pools() {
 }
 
 #[test]
-fn a_wrong_environment_is_told_at_the_first_use_of_the_global_pool() {
+fn a_wrong_environment_is_reported_at_the_first_use_of_the_global_pool() {
     let _watchdog = watchdog();
     own_process(
-        "a_wrong_environment_is_told_at_the_first_use_of_the_global_pool",
+        "a_wrong_environment_is_reported_at_the_first_use_of_the_global_pool",
         |command| set_env(command, "many"),
         || assert_eq!(filch::join(|| 1, || 2), (1, 2)),
         |output: Output| {
@@ -314,9 +314,9 @@ fn assert_already_initialized(builder: ThreadPoolBuilder) {
 }
 
 #[test]
-fn of_many_that_build_the_global_pool_one_succeeds() {
+fn of_many_threads_that_build_the_global_pool_one_succeeds() {
     let _watchdog = watchdog();
-    alone("of_many_that_build_the_global_pool_one_succeeds", || {
+    alone("of_many_threads_that_build_the_global_pool_one_succeeds", || {
         let build = || ThreadPoolBuilder::new().num_threads(2).build_global().is_ok();
         let built = thread::scope(|plain| {
             let builders: Vec<_> = (0..16).map(|_| plain.spawn(build)).collect();
@@ -340,7 +340,7 @@ fn a_global_pool_that_failed_can_be_built_again() {
 
 // ---- The system refuses a thread ----
 
-/// Threads that a spawn handler started.
+/// The threads that a spawn handler has started.
 #[derive(Clone, Default)]
 struct Started(Arc<Mutex<Vec<JoinHandle<()>>>>);
 
@@ -351,7 +351,7 @@ impl Started {
         Ok(())
     }
 
-    /// Waits until all have ended, and says how many there were.
+    /// Waits until all of them have ended, and returns how many there were.
     fn join_all(&self) -> usize {
         let started = std::mem::take(&mut *self.0.lock().unwrap());
         started.into_iter().map(|thread| thread.join().unwrap()).count()
@@ -375,7 +375,7 @@ fn a_spawn_handler_that_fails_at_any_thread_leaves_none_behind() {
             .build()
             .unwrap_err();
         assert_refused(&error, failing);
-        assert_eq!(started.join_all(), failing, "none is tried after the failure");
+        assert_eq!(started.join_all(), failing, "a thread was tried after the failure");
     }
 }
 
@@ -391,7 +391,7 @@ fn assert_refused(error: &ThreadPoolBuildError, failing: usize) {
 }
 
 #[test]
-fn each_thread_of_the_pools_own_starts_and_exits_though_the_build_fails() {
+fn each_thread_that_a_failed_build_has_started_starts_and_exits() {
     let _watchdog = watchdog();
     for _ in 0..20 {
         let (starts, exits) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -410,16 +410,16 @@ fn each_thread_of_the_pools_own_starts_and_exits_though_the_build_fails() {
 }
 
 #[test]
-fn the_handlers_own_error_can_be_had_back() {
+fn the_error_of_a_spawn_handler_can_be_recovered() {
     let refuses = |_| Err(io::Error::other(Refusal(7)));
     let failed = ThreadPoolBuilder::new().num_threads(2).build_with(refuses).unwrap_err();
     let BuildErrorKind::Spawn { index: 0, error, .. } = failed.into_kind() else {
-        panic!("it was the first thread's");
+        panic!("another error than that of the spawn handler");
     };
     assert_eq!(error.downcast::<Refusal>().unwrap().0, 7);
 }
 
-/// An error of a spawn handler's own.
+/// An error of a spawn handler.
 #[derive(Debug)]
 struct Refusal(u32);
 
@@ -449,8 +449,8 @@ fn a_failed_build_has_called_exit_for_every_start() {
         .exit_handler(count(&exits))
         .spawn_handler(move |thread| match thread.index() {
             3 => {
-                // Those that had not come yet would not be wanted any more.
-                eventually("three threads come", || come.load(Ordering::SeqCst) == 3);
+                // Threads that have not started by then need not start any more.
+                eventually("three threads start", || come.load(Ordering::SeqCst) == 3);
                 Err(io::Error::other("no"))
             }
             _ => starter.start(thread),
@@ -526,11 +526,11 @@ fn a_thread_name_that_panics_leaves_no_thread_behind() {
 mod limited_process {
     use super::*;
 
-    /// A user who owns nothing: the limit counts all that a user runs.
+    /// A user that owns nothing else: the limit counts all threads of a user.
     const NOBODY: u32 = 64_321;
 
-    /// Lets this process start only `more` threads. For the superuser there is
-    /// no limit, so the process becomes another user first.
+    /// Lets this process start only `more` threads. The superuser has no limit, so the process
+    /// becomes another user first.
     fn allow_threads(more: usize) -> io::Result<()> {
         // SAFETY: these calls change only this process, which the test owns.
         let changed = unsafe {
@@ -544,7 +544,7 @@ mod limited_process {
         if changed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// A pool of eight where only `more` threads may start.
+    /// Fails to build a pool of eight threads while only `more` threads may start.
     fn fails_after(more: usize) {
         let base = thread_count();
         if let Err(error) = allow_threads(more) {
@@ -554,14 +554,14 @@ mod limited_process {
         let BuildErrorKind::Spawn { index, error: cause, .. } = error.kind() else {
             panic!("{error:?}");
         };
-        // A user who runs other things gets fewer threads.
+        // If the user runs something else, fewer threads may start.
         assert!(*index <= more, "thread {index} started, of {more}");
         assert_eq!(cause.kind(), io::ErrorKind::WouldBlock, "{error}");
         assert!(error.source().is_some());
         common::threads_return_to(base);
         // A thread that has ended may count for a moment longer.
         let within = || ThreadPoolBuilder::new().num_threads((*index).max(1)).build();
-        common::eventually("a pool within the limit", || *index == 0 || within().is_ok());
+        common::eventually("a pool within the limit is built", || *index == 0 || within().is_ok());
         common::threads_return_to(base);
     }
 
@@ -581,9 +581,9 @@ mod limited_process {
     }
 
     #[test]
-    fn a_process_without_threads_for_the_global_pool_is_told() {
+    fn a_lack_of_threads_for_the_global_pool_is_reported() {
         let _watchdog = watchdog();
-        let name = "limited_process::a_process_without_threads_for_the_global_pool_is_told";
+        let name = "limited_process::a_lack_of_threads_for_the_global_pool_is_reported";
         let build = || match allow_threads(0) {
             Err(error) => common::say(&format!("SKIPPED: no limit: {error}")),
             Ok(()) => {

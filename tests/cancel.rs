@@ -1,4 +1,4 @@
-//! Cancellation: tokens, regions, and what becomes of the work in them.
+//! Cancellation: tokens, regions, and what happens to the work in them.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -46,7 +46,7 @@ fn a_token_is_cancelled_with_those_above_it() {
 }
 
 #[test]
-fn a_token_in_the_middle_passes_a_cancellation_on_although_it_is_dropped() {
+fn a_token_in_the_middle_passes_a_cancellation_on_after_its_drop() {
     let root = CancelToken::new();
     let last = root.child().child().child();
     root.cancel();
@@ -95,8 +95,8 @@ fn a_deadline_cancels_when_it_has_passed() {
 
 // ---- Scopes ----
 
-/// The `k`th task that begins cancels. Each task is run or dropped, once. By one worker, none
-/// begins after that.
+/// The `k`th task that begins cancels the scope. Each task is run or dropped, once. With one
+/// worker, no task begins after that.
 #[test]
 fn a_scope_that_is_cancelled_at_any_task_drops_the_others() {
     let _watchdog = watchdog();
@@ -144,7 +144,7 @@ fn a_scope_that_is_cancelled_at_any_task_drops_the_others() {
 }
 
 #[test]
-fn a_deadline_in_a_scope_is_one_of_each_possible_point() {
+fn a_deadline_may_pass_at_any_point_of_a_scope() {
     let _watchdog = watchdog();
     let pool = pool(2);
     for micros in 0..sized(10, 60) as u64 {
@@ -166,7 +166,7 @@ fn a_deadline_in_a_scope_is_one_of_each_possible_point() {
         }
         assert!(micros > 0 || ledger.made() == 0);
         if is_simulated() {
-            // Each task asks once, so time passes by the microsecond.
+            // Each task looks at the clock once, so time passes in steps of a microsecond.
             assert_eq!(result.is_ok(), micros > 22, "{micros}");
         }
     }
@@ -338,7 +338,7 @@ fn a_loop_is_stopped_and_leaves_nothing_behind() {
     }
 }
 
-/// By each worker, a block of at most 64 items.
+/// Each worker may finish a block of at most 64 items.
 #[test]
 fn a_loop_stops_soon() {
     let _watchdog = watchdog();
@@ -415,12 +415,12 @@ fn every_kind_of_loop_is_stopped() {
         let result = pool.install(|| token.run(|| run(&count)));
         assert!(result.is_err(), "{what}");
         assert!(done.into_inner() < len, "{what} is not stopped");
-        // Without a region, it goes through.
+        // Without a region, the loop runs to its end.
         pool.install(|| run(&|n| n));
     }
 }
 
-/// The test would not end otherwise.
+/// Otherwise, the test would not end.
 #[test]
 fn a_loop_is_stopped_however_long_its_pieces_are() {
     let _watchdog = watchdog();
@@ -441,7 +441,7 @@ fn a_loop_is_stopped_however_long_its_pieces_are() {
     }
 }
 
-/// However many have been made.
+/// This holds however many items have been made.
 #[test]
 fn a_consumer_gets_no_more_items_once_its_loop_is_stopped() {
     let _watchdog = watchdog();
@@ -461,11 +461,11 @@ fn a_consumer_gets_no_more_items_once_its_loop_is_stopped() {
 }
 
 #[test]
-fn a_sort_goes_on_to_its_end() {
+fn a_sort_runs_to_its_end() {
     let _watchdog = watchdog();
     let len = sized(200_000, 40_000);
     for (caller, pool) in settings() {
-        // The second one is neither ascending nor descending.
+        // The second step makes an input that is neither ascending nor descending.
         for step in [1, 7] {
             for sort in [<[usize]>::par_sort, <[usize]>::par_sort_unstable] {
                 let mut v: Vec<_> = (0..len).rev().map(|n| n * step % len).collect();
@@ -542,7 +542,7 @@ fn tasks_of_the_pool_inherit_the_token() {
             .unwrap()
         });
         token.cancel();
-        // A task that the cancellation finds queued is dropped instead.
+        // A task that is still queued when the region is cancelled is dropped.
         let late = late.join().unwrap_or(Err(Some(CancelReason::Requested)));
         assert_eq!(late, Err(Some(CancelReason::Requested)));
         assert!(handle.join().unwrap_err().is_cancelled());
@@ -554,14 +554,14 @@ fn tasks_of_the_pool_inherit_the_token() {
 #[test]
 fn a_task_has_its_token_after_its_entry_was_taken() {
     let _watchdog = watchdog();
-    if is_simulated_without("two threads hold each other up") {
+    if is_simulated_without("threads that block each other") {
         return;
     }
     let builder = filch::ThreadPoolBuilder::new().num_threads(2);
     let pool = builder.wait_policy(WaitPolicy::OwnDescendants).build().unwrap();
     let [begun, goes_on, before, after] = [(); 4].map(|()| Arc::new(Flag::new()));
     let (token, junk) = (CancelToken::new(), Arc::new(Mutex::new(Vec::new())));
-    // What was freed before is used again.
+    // Uses the freed memory again.
     let litter = |flag: &Arc<Flag>| {
         let (flag, junk) = (flag.clone(), junk.clone());
         drop(filch::spawn(move || {
@@ -578,14 +578,15 @@ fn a_task_has_its_token_after_its_entry_was_taken() {
         begun.hold();
         litter(&before);
         let taken = [before.clone(), after.clone()];
-        // No frame has the context of this task, only the task itself.
+        // Only the task itself has its context, and no frame.
         let task = filch::task().token(&token).spawn(move || {
             goes_on.raise();
             taken.iter().for_each(|flag| flag.hold());
             CancelToken::current().is_some()
         });
         litter(&after);
-        // This worker runs the task, and the other one takes its entry between two other tasks.
+        // This worker runs the task. The other worker takes the task's entry from the queue between
+        // two other tasks.
         task.join().unwrap()
     });
     assert!(has_token);
@@ -593,7 +594,7 @@ fn a_task_has_its_token_after_its_entry_was_taken() {
 }
 
 #[test]
-fn the_panic_handler_does_not_see_what_is_stopped() {
+fn the_panic_handler_does_not_see_cancelled_tasks() {
     let seen: &'static AtomicUsize = Box::leak(Box::default());
     let pool = common::builder()
         .num_threads(1)
@@ -706,7 +707,7 @@ fn a_future_is_dropped_at_its_next_poll() {
             pool.spawn_future(std::future::poll_fn(move |context| {
                 let _ = &held;
                 let before = asleep.lock().unwrap().replace(context.waker().clone());
-                assert!(before.is_none(), "it was polled after it had been cancelled");
+                assert!(before.is_none(), "the future was polled after it had been cancelled");
                 Poll::<()>::Pending
             }))
         })

@@ -1,5 +1,5 @@
-//! Long chains of tasks, each of which joins the one before it by its handle: they end on stacks of
-//! the usual size and in linear time, in whichever order the tasks come to run.
+//! Long chains of tasks, each of which joins the one before it by its handle. They end on stacks of
+//! the usual size and in linear time, in whichever order the tasks run.
 
 mod common;
 
@@ -14,8 +14,8 @@ use common::{
 };
 use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
-/// Links of a chain: a quadratic time would be long, and a hundred bytes a link would not fit a
-/// stack. `ci/long` runs this optimized.
+/// The number of links. Quadratic time would be noticed, and a hundred bytes for each link would
+/// not fit on a stack. `ci/long` runs the larger number.
 fn links() -> u64 {
     sized(if cfg!(debug_assertions) { 40_000 } else { 100_000 }, 100) as u64
 }
@@ -34,7 +34,7 @@ fn builder(threads: usize, order: TaskOrder, policy: WaitPolicy) -> ThreadPoolBu
     any_wait_builder().num_threads(threads).task_order(order).wait_policy(policy)
 }
 
-/// Checks, in a process of its own, that chains end in pools of every kind.
+/// Checks in a separate process that chains end in pools of every kind.
 #[track_caller]
 fn ends(name: &str, chain: impl Fn(&ThreadPool, u64) -> u64) {
     let _watchdog = watchdog();
@@ -73,7 +73,7 @@ fn a_chain_spawned_by_a_worker_ends() {
     });
 }
 
-/// Whoever joins a task of a task that has a handle may not run just anything.
+/// Inside a task with a handle, a worker that joins a task may not run any job.
 #[test]
 fn a_chain_spawned_by_a_task_with_a_handle_ends() {
     ends("a_chain_spawned_by_a_task_with_a_handle_ends", |pool, links| {
@@ -83,7 +83,7 @@ fn a_chain_spawned_by_a_task_with_a_handle_ends() {
     });
 }
 
-/// All links are there before the first one ends.
+/// All links are spawned before the first one ends.
 #[test]
 fn a_chain_that_waits_for_a_message_ends() {
     let _watchdog = watchdog();
@@ -114,7 +114,7 @@ fn a_chain_in_a_scope_ends() {
     });
 }
 
-/// The scope has to wait for what the joiners leave of the tasks that they ran.
+/// The scope also has to wait for tasks whose joiners have not finished with them.
 #[test]
 fn a_chain_in_a_scope_that_ends_at_once_ends() {
     ends("a_chain_in_a_scope_that_ends_at_once_ends", |pool, links| {
@@ -151,7 +151,7 @@ fn a_chain_of_handles_that_are_dropped_ends() {
     });
 }
 
-/// A chain of which link `number` is the `place(number)`-th to be spawned.
+/// A chain whose links are spawned in the order of `numbers`.
 fn scattered(pool: &ThreadPool, links: u64, numbers: impl Iterator<Item = u64>) -> u64 {
     type Slot = Mutex<Option<JoinHandle<u64>>>;
     let slots: Arc<Vec<Slot>> = Arc::new((0..=links).map(|_| Slot::default()).collect());
@@ -193,7 +193,8 @@ fn a_chain_that_alternates_between_two_pools_ends() {
     });
 }
 
-/// A destructor of a thread-local, on a thread that ends with a chain, calls the pool.
+/// A further stack is a thread that ends with its chain. A destructor of its thread-locals calls
+/// the pool.
 #[test]
 fn thread_locals_of_further_stacks_may_call_the_pool() {
     static POOL: OnceLock<ThreadPool> = OnceLock::new();
@@ -223,7 +224,7 @@ fn thread_locals_of_further_stacks_may_call_the_pool() {
     });
 }
 
-/// The oldest task is the end of the chain.
+/// The last link is the oldest task.
 #[test]
 fn a_chain_spawned_from_its_end_ends() {
     let _watchdog = watchdog();
@@ -235,22 +236,22 @@ fn a_chain_spawned_from_its_end_ends() {
     });
 }
 
-/// Neither end of a queue has the beginning of the chain.
+/// The first link is at neither end of the queue.
 #[test]
-fn a_chain_spawned_in_a_mess_ends() {
+fn a_chain_spawned_in_random_order_ends() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
     }
-    ends("a_chain_spawned_in_a_mess_ends", |pool, links| {
-        // 7919 is a prime, and no factor of the modulus.
+    ends("a_chain_spawned_in_random_order_ends", |pool, links| {
+        // 7919 is prime, and does not divide the modulus.
         pool.install(|| scattered(pool, links, (0..=links).map(|i| i * 7919 % (links + 1))))
     });
 }
 
 // ---- Beyond one stack ----
 
-/// A chain in a pool of one thread, so that all of it nests.
+/// Runs a chain in a pool of one thread, so that all of it nests.
 fn nested<T: Send + 'static>(
     pool: &ThreadPool,
     links: u64,
@@ -285,17 +286,17 @@ fn tasks_on_further_stacks_are_the_workers() {
 fn a_panic_leaves_a_chain_that_goes_through_several_stacks() {
     let _watchdog = watchdog();
     let pool = one_worker().build().unwrap();
-    // (Unwinding takes long in a debug build.)
+    // A quarter of the links, since unwinding takes long in a debug build.
     assert_eq!(failed_with(nested(&pool, links() / 4, || boom(3))), 3);
 }
 
 #[test]
-fn the_threads_of_further_stacks_end_with_what_needed_them() {
+fn the_threads_of_further_stacks_end_with_the_chain_that_needed_them() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
     }
-    alone("the_threads_of_further_stacks_end_with_what_needed_them", || {
+    alone("the_threads_of_further_stacks_end_with_the_chain_that_needed_them", || {
         let (started, exited) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (starts, exits) = (started.clone(), exited.clone());
         let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::SeqCst) + 1;
@@ -316,7 +317,7 @@ fn the_threads_of_further_stacks_end_with_what_needed_them() {
     });
 }
 
-/// Calls `then` above `depth` frames of 4 KiB.
+/// Calls `then` on top of `depth` frames of 4 KiB.
 fn use_up(depth: usize, then: &mut dyn FnMut()) {
     let frame = std::hint::black_box([0_u8; 4096]);
     if depth == 0 {
@@ -327,8 +328,8 @@ fn use_up(depth: usize, then: &mut dyn FnMut()) {
     std::hint::black_box(&frame);
 }
 
-/// A worker whose stack is used up is to begin a member of a gang, for which another worker waits.
-/// The start handler of a further stack needs that other worker as well.
+/// A worker with a stack that is used up has to begin a member of a gang, for which another worker
+/// waits. The start handler of the further stack also needs that other worker.
 #[test]
 fn a_start_handler_calls_a_gang_on_a_further_stack() {
     let _watchdog = watchdog();
@@ -337,7 +338,7 @@ fn a_start_handler_calls_a_gang_on_a_further_stack() {
     }
     let left = Arc::new(AtomicUsize::new(0));
     let calls = left.clone();
-    // (It is also called when the two workers start.)
+    // The handler is also called when the two workers start.
     let start = move |_| {
         let less = |left: usize| left.checked_sub(1);
         if calls.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
@@ -375,8 +376,8 @@ fn a_start_handler_calls_a_gang_on_a_further_stack() {
     assert_eq!(left.load(Ordering::SeqCst), 0, "no handler was called on a further stack");
 }
 
-/// One worker calls gangs within each other. On the other one, each member runs on top of the one
-/// before, which waits at a barrier.
+/// One worker calls gangs inside each other. On the other worker, each member runs on top of the
+/// one before, which waits at a barrier.
 #[test]
 fn members_of_gangs_on_top_of_each_other_have_room_on_the_stack() {
     fn nest(depth: usize) {
@@ -400,7 +401,8 @@ fn members_of_gangs_on_top_of_each_other_have_room_on_the_stack() {
     pool.install(|| nest(20));
 }
 
-/// The worker is left to another thread, by one whose stack goes on below on others.
+/// A worker hands off its core to a spare thread, on a further stack of a chain whose other stacks
+/// are below.
 #[test]
 fn a_chain_waits_for_another_pool_on_a_further_stack() {
     let _watchdog = watchdog();
@@ -409,7 +411,7 @@ fn a_chain_waits_for_another_pool_on_a_further_stack() {
     let (here, there) = (Arc::downgrade(&pool), other.clone());
     let first = move || {
         let back = move || here.upgrade().map(|pool| pool.install(|| 7));
-        there.install(back).expect("the pool is there")
+        there.install(back).expect("the pool is alive")
     };
     let last = pool.spawn({
         let pool = pool.clone();
@@ -418,7 +420,7 @@ fn a_chain_waits_for_another_pool_on_a_further_stack() {
     assert_eq!(last.join().unwrap(), 7);
 }
 
-/// Each level joins several tasks, of which those at the end of a stack go to the next one.
+/// Each level joins several tasks. At the end of a stack, these run on the next one.
 #[test]
 fn tasks_at_the_end_of_a_stack_join_others() {
     fn nest(depth: u64) -> u64 {

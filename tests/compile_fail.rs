@@ -1,13 +1,13 @@
-//! What would be unsound does not compile, and the compiler says why.
+//! Code that would be unsound does not compile, and the compiler says why.
 //!
-//! The cases are of a package of their own, which depends on nothing but this crate: as a part of
-//! this package, they would have all that its tests, benches and examples need built once more.
+//! The cases are in a separate package, which depends only on this crate. In this package, they
+//! would also need everything that its tests, benches and examples depend on.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// The compiler whose messages `tests/ui` holds. Others word them otherwise.
+/// The compiler whose messages are in `tests/ui`. Other versions have other messages.
 const COMPILER: &str = "rustc 1.95.";
 
 const CASES: &str = "tests/ui";
@@ -22,14 +22,14 @@ fn compiler_version() -> String {
     )
 }
 
-/// Makes the package of the cases, which holds copies of them.
+/// Makes the package with copies of the cases.
 fn make_package(package: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = format!(
         "[package]\nname = \"cases\"\nedition = \"2024\"\n\n\
          [dependencies]\nfilch = {{ path = {root:?} }}\n\n[workspace]\n"
     );
-    // What was there may be of other cases.
+    // Removes cases of earlier runs.
     let _ = fs::remove_dir_all(package.join(CASES));
     for folder in [CASES, "src"] {
         fs::create_dir_all(package.join(folder)).unwrap();
@@ -43,7 +43,7 @@ fn make_package(package: &Path) {
     }
 }
 
-/// (With `TRYBUILD=overwrite`, new messages are written to the copies of the cases.)
+/// With `TRYBUILD=overwrite`, new messages are written to the copies of the cases.
 #[test]
 fn escapes_and_races_are_refused() {
     let version = compiler_version();

@@ -1,4 +1,5 @@
-//! A fork allocates nothing and a task once; the counters only grow, and count what happened.
+//! A fork allocates nothing, and a task allocates once. Counters only grow, and count what has
+//! happened.
 
 mod common;
 #[path = "common/counting.rs"]
@@ -21,7 +22,7 @@ fn fib(n: u64) -> u64 {
 
 // ---- Memory ----
 
-/// How often `body` allocates, when it has run once before.
+/// How often `body` allocates after it has run once.
 fn allocations_of(body: impl Fn()) -> usize {
     body();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -68,7 +69,7 @@ fn a_detached_task_allocates_once() {
     });
 }
 
-/// Bytes that stay allocated while a worker goes through `body` a hundred thousand times.
+/// How many bytes stay allocated while a worker runs `body` a hundred thousand times.
 fn growth_of(pool: &ThreadPool, body: impl Fn() + Sync) -> isize {
     pool.install(|| {
         body();
@@ -182,10 +183,10 @@ fn every_spawned_task_is_counted() {
         for _ in 0..1000 {
             drop(pool.spawn(|| ()));
         }
-        eventually("a thousand tasks", || tasks_run(&pool) >= 1000);
+        eventually("a thousand tasks have run", || tasks_run(&pool) >= 1000);
         let before = tasks_run(&pool);
         pool.scope(|s| (0..1000).for_each(|_| drop(s.spawn(|| ()))));
-        eventually("a thousand more", || tasks_run(&pool) >= before + 1000);
+        eventually("a thousand more have run", || tasks_run(&pool) >= before + 1000);
     }
 }
 
@@ -238,7 +239,7 @@ fn one_thread_publishes_few_of_its_forks() {
 fn sleeping_and_waking_is_counted() {
     let _watchdog = watchdog();
     let pool = pool(2);
-    // The threads of a new pool sleep already.
+    // The threads of a new pool may be asleep already.
     eventually("work wakes a worker, which parks again", || {
         pool.install(|| ());
         let total = pool.counters().total();

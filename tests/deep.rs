@@ -1,7 +1,7 @@
-//! Large numbers of everything: tasks, frames, workers, pools and callers, and how deep foreign
-//! work may pile up on a worker that waits.
+//! Large numbers of everything: tasks, frames, workers, pools and callers. Also how deep foreign
+//! jobs are stacked on a worker that waits.
 //!
-//! A debug build goes through a tenth of the tasks.
+//! A debug build runs a tenth of the tasks.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn fib(n: u64) -> u64 {
 
 // ---- Many tasks in little memory ----
 
-/// The system's allocator, with the most that was allocated at once.
+/// The system's allocator, which also records the most that was allocated at once.
 struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
@@ -45,7 +45,7 @@ fn changed(bytes: isize) {
     }
 }
 
-// SAFETY: every request is the system allocator's, unchanged.
+// SAFETY: every request goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         changed(layout.size() as isize);
@@ -122,15 +122,15 @@ fn a_loop_that_spawns_no_faster_than_tasks_end_needs_little_memory() {
     });
 }
 
-/// A loop that spawns faster than tasks end pays for what is queued: a block and a place in the
-/// queue for each.
+/// If a loop spawns faster than tasks end, each queued task costs memory: a block, and a place in
+/// the queue.
 #[test]
 fn a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task() {
     let _watchdog = watchdog();
     alone("a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task", || {
         let tasks = tasks();
         let (pool, ended) = (pool(1), AtomicUsize::new(0));
-        // The only worker runs the closure, and so nothing else before it ends.
+        // The only worker runs the closure, so it runs no task before the closure ends.
         let peak = peak_of(|| {
             pool.scope(|s| {
                 for _ in 0..tasks {
@@ -146,12 +146,12 @@ fn a_loop_that_outruns_the_workers_needs_less_than_a_hundred_bytes_a_task() {
 
 // ---- Deep recursion ----
 
-/// A hundred thousand, but in a simulation.
+/// A hundred thousand, or less in a simulation.
 fn deep() -> usize {
     sized(100_000, 1_000)
 }
 
-/// Address space only, until it is used.
+/// The large stacks take only address space until they are used.
 fn deep_pool(threads: usize) -> ThreadPool {
     builder().num_threads(threads).stack_size(1 << 30).build().unwrap()
 }
@@ -235,13 +235,13 @@ fn a_panic_leaves_a_hundred_thousand_joins() {
     for threads in [1, 2] {
         let (pool, ended) = (deep_pool(threads), AtomicUsize::new(0));
         assert_eq!(caught(|| pool.install(|| nest(deep(), &ended))), 7);
-        assert_eq!(ended.into_inner(), deep(), "every second side runs");
+        assert_eq!(ended.into_inner(), deep(), "a second side has not run");
     }
 }
 
 // ---- Many workers, pools and callers ----
 
-/// Every operation once, each with a result that is known.
+/// Runs every operation once, each with a known result.
 fn everything(pool: &ThreadPool, turn: usize) {
     assert_eq!(pool.join(|| fib(10), || fib(9)), (55, 34));
     assert_eq!(pool.join_context(|_| fib(8), |_| fib(7)), (21, 13));
@@ -341,7 +341,7 @@ fn sixteen_callers_storm_one_pool() {
 
 #[test]
 fn scopes_in_joins_in_scopes_across_two_pools() {
-    /// Two scopes in a join in a scope of `here`, each of which goes on in the other pool.
+    /// Runs two scopes in a join in a scope of `here`. Each of them goes on in the other pool.
     fn nest(here: &ThreadPool, there: &ThreadPool, depth: usize, leaves: &AtomicUsize) {
         if depth == 0 {
             leaves.fetch_add(1, Ordering::Relaxed);
@@ -370,14 +370,14 @@ fn scopes_in_joins_in_scopes_across_two_pools() {
     }
 }
 
-// ---- How much foreign work piles up on a worker that waits ----
+// ---- Foreign jobs that are stacked on a worker that waits ----
 
-/// As many foreign jobs run on top of each other in waits (`src/worker/wait.rs`).
+/// In waits, this many foreign jobs run on top of each other (`src/worker/wait.rs`).
 const MOST_STACKED: usize = 16;
-/// Tasks that would all pile up on one stack if there were no limit.
+/// The number of tasks, which would all be on one stack if there were no limit.
 const CHAIN: usize = 48;
 
-/// What a chain of tasks shares, each of which spawns the next and then waits.
+/// What the tasks of a chain share. Each task spawns the next one and then waits.
 struct Chain {
     /// Each worker waits at its gate until it is wanted.
     gates: Vec<Gate>,
@@ -388,17 +388,18 @@ struct Chain {
     still_running: AtomicUsize,
     /// How many bytes of stack each task uses before it waits.
     frame: usize,
-    /// In bytes: from the first task of the chain on a stack to the second, and to the last.
+    /// The distance in bytes from the first task of the chain on a stack to the second, and to the
+    /// last.
     one: AtomicUsize,
     most: AtomicUsize,
 }
 
 thread_local! {
-    /// Where on this stack the first task of the chain is.
+    /// The address of the first task of the chain on this stack.
     static FIRST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Calls `body` this many bytes further up the stack.
+/// Calls `body` with this many more bytes in use on the stack.
 fn on_top_of(bytes: usize, body: &mut dyn FnMut()) {
     const STEP: usize = 16 << 10;
     if bytes < STEP {
@@ -411,8 +412,8 @@ fn on_top_of(bytes: usize, body: &mut dyn FnMut()) {
 }
 
 impl Chain {
-    /// Runs a whole chain, whose tasks use `frame` bytes of stack each, in a pool that has a worker
-    /// for each task and for each fork.
+    /// Runs a chain whose tasks use `frame` bytes of stack each, in a pool that has a worker for
+    /// each task and for each fork.
     fn run(frame: usize) -> Arc<Self> {
         let workers = 2 * CHAIN;
         let pool = pool(workers);
@@ -432,7 +433,7 @@ impl Chain {
             keeper.at_gates.fetch_add(1, Ordering::SeqCst);
             keeper.gates[worker.index()].wait();
         });
-        common::eventually("all are at their gates", || {
+        common::eventually("all workers are at their gates", || {
             chain.at_gates.load(Ordering::SeqCst) == workers
         });
         let first = chain.clone();
@@ -447,7 +448,7 @@ impl Chain {
         self.gates[self.wanted.fetch_add(1, Ordering::SeqCst)].open();
     }
 
-    /// Task `number`: it waits for a fork that another worker has and does not end.
+    /// Task `number`. It waits for a fork that another worker has stolen and does not end.
     fn link(self: Arc<Self>, number: usize) {
         let local = 0_u8;
         self.note(number, &raw const local as usize);
@@ -461,7 +462,7 @@ impl Chain {
             let chain = self.clone();
             drop(filch::spawn(move || chain.link(number + 1)));
             if number >= MOST_STACKED {
-                // Nobody has to run the next on top of this one.
+                // No worker has to run the next task on top of this one.
                 self.release_a_worker();
             }
         };
@@ -498,7 +499,7 @@ fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
     }
     let chain = Chain::run(0);
     let (one, most) = (chain.one.load(Ordering::SeqCst), chain.most.load(Ordering::SeqCst));
-    assert!(one > 0, "the second task runs on top of the first");
+    assert!(one > 0, "the second task did not run on top of the first");
     assert!(most > (MOST_STACKED - 1) * one / 2, "{most} bytes of stack, {one} for one task");
     assert!(most < (MOST_STACKED + 4) * one, "{most} bytes of stack, {one} for one task");
 }
@@ -509,6 +510,6 @@ fn foreign_work_in_waits_has_as_much_stack_as_it_needs() {
     if is_simulated_without(THREADS) {
         return;
     }
-    // Five times what a worker's own stack has.
+    // Together, the tasks use five times the stack of a worker.
     Chain::run(10 * (2 << 20) / MOST_STACKED / 2);
 }

@@ -1,5 +1,5 @@
-//! No thread is detached while it ends: what glibc's `pthread_detach` reads may be gone by then
-//! (glibc's bug 19951).
+//! No thread is detached when it has ended or is ending: memory that glibc's `pthread_detach` reads
+//! may then be freed (bug 19951 of glibc).
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 mod common;
@@ -13,20 +13,20 @@ use common::watchdog;
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
 
 static DETACHED: AtomicUsize = AtomicUsize::new(0);
-/// How many of those have ended before they were detached.
+/// How many of these threads had ended before they were detached.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 
-/// What dropping a handle of std's calls, in the place of glibc's function: gives a thread that may
-/// end the time to do so.
+/// Replaces glibc's function, which std calls when a thread's handle is dropped. Gives the thread
+/// time to end, if it can.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_detach(thread: libc::pthread_t) -> libc::c_int {
     thread::sleep(Duration::from_millis(10));
     let mut clock = 0;
-    // SAFETY: the thread was neither joined nor detached. This fails if it has ended.
+    // SAFETY: the thread was neither joined nor detached. The call fails if the thread has ended.
     let has_ended = unsafe { libc::pthread_getcpuclockid(thread, &raw mut clock) } != 0;
     DETACHED.fetch_add(1, Ordering::Relaxed);
     ENDED.fetch_add(usize::from(has_ended), Ordering::Relaxed);
-    // SAFETY: the function of glibc, which is not detached a second time here.
+    // SAFETY: this is glibc's function, and the thread is detached only once.
     unsafe {
         let next = libc::dlsym(libc::RTLD_NEXT, c"pthread_detach".as_ptr());
         let next: extern "C" fn(libc::pthread_t) -> libc::c_int = std::mem::transmute(next);
@@ -44,7 +44,7 @@ fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Runs `act`, which has at least `threads` threads detached.
+/// Runs `act`, in which at least `threads` threads are detached.
 fn check(what: &str, threads: usize, act: impl FnOnce()) {
     let before = DETACHED.load(Ordering::Relaxed);
     act();
@@ -52,7 +52,7 @@ fn check(what: &str, threads: usize, act: impl FnOnce()) {
     assert_eq!(ENDED.load(Ordering::Relaxed), 0, "{what}");
 }
 
-/// Runs tasks that join each other, the newest first: more of them than fit one stack.
+/// Runs tasks that join each other, the newest first. They do not fit on one stack.
 fn chain(pool: &ThreadPool, links: u32) -> u32 {
     let link = |before: JoinHandle<u32>| filch::spawn(|| before.join().unwrap() + 1);
     pool.install(|| (0..links).fold(filch::spawn(|| 0), |before, _| link(before)).join().unwrap())
@@ -77,7 +77,7 @@ fn threads_are_detached_before_they_end() {
         let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         assert_eq!(chain(&pool, 20_000), 20_000);
     });
-    check("the heir of a member", 1, || {
+    check("the thread that takes over from a member", 1, || {
         let build = || build(ThreadPoolBuilder::new().use_current_thread());
         thread::scope(|s| drop(s.spawn(build).join().unwrap()));
     });
@@ -88,7 +88,7 @@ fn threads_are_detached_before_they_end() {
         let task = here.spawn(move || {
             let (here, there) = pools;
             there.install(|| {
-                // Not part of the task that waits, so it does not run on top of that.
+                // Not part of the task that waits, so this task does not run on top of it.
                 let has_run = Arc::new(AtomicBool::new(false));
                 let runs = has_run.clone();
                 drop(here.spawn(move || runs.store(true, Ordering::SeqCst)));

@@ -1,4 +1,4 @@
-//! A deterministic pool's threads take turns, in the order that its seed says.
+//! The threads of a deterministic pool take turns, in an order that its seed decides.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn tree(depth: u32, name: u32, trace: &Trace) -> u32 {
     a + b
 }
 
-/// A bit of everything. Returns the schedule.
+/// Runs a bit of everything. Returns the schedule.
 fn program(pool: &ThreadPool) -> Vec<(usize, u32)> {
     let trace = Trace::default();
     assert_eq!(pool.join(|| tree(4, 1, &trace), || tree(3, 1000, &trace)), (16, 8));
@@ -72,7 +72,7 @@ fn program(pool: &ThreadPool) -> Vec<(usize, u32)> {
     trace.into_steps()
 }
 
-/// Spawns tasks and looks at their handles, while these run, by `look`. Returns the schedule.
+/// Spawns tasks, and calls `look` on their handles while they run. Returns the schedule.
 fn looked_at(seed: u64, look: impl Fn(&JoinHandle<()>) + Sync) -> Vec<(usize, u32)> {
     let (pool, trace) = (pool(3, seed), Arc::new(Trace::default()));
     pool.install(|| {
@@ -91,9 +91,9 @@ fn looked_at(seed: u64, look: impl Fn(&JoinHandle<()>) + Sync) -> Vec<(usize, u3
     Arc::into_inner(trace).unwrap().into_steps()
 }
 
-/// Fails when `Debug` of a handle asks as `is_finished` does.
+/// Fails if `Debug` of a handle is a schedule point, as `is_finished` is.
 #[test]
-fn to_print_a_handle_is_no_schedule_point() {
+fn printing_a_handle_is_no_schedule_point() {
     let _watchdog = watchdog();
     let print = |handle: &JoinHandle<()>| assert!(format!("{handle:?}").contains("is_finished"));
     let ask = |handle: &JoinHandle<()>| _ = handle.is_finished();
@@ -115,7 +115,7 @@ fn the_same_seed_gives_the_same_schedule() {
 }
 
 #[test]
-fn other_seeds_give_other_schedules() {
+fn different_seeds_give_different_schedules() {
     let _watchdog = watchdog();
     let schedules: BTreeSet<_> = (0..200).map(|seed| program(&pool(3, seed))).collect();
     assert!(schedules.len() > 190, "{} of 200", schedules.len());
@@ -135,7 +135,7 @@ fn every_worker_gets_its_turn_and_forks_are_stolen() {
 }
 
 thread_local! {
-    /// The worker that the thread is, where it notes that.
+    /// Which worker the thread is, if it has noted that.
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
@@ -164,7 +164,8 @@ fn each_worker_is_a_thread_of_its_own() {
     }
 }
 
-/// A thread-local's initializer and destructor, which are schedule points, run within turns.
+/// The initializer and the destructor of a thread-local have schedule points. Both run within
+/// turns.
 #[test]
 fn thread_locals_are_initialized_once_a_worker_and_dropped() {
     struct Local(&'static Ledger, common::Token);
@@ -197,7 +198,7 @@ fn thread_locals_are_initialized_once_a_worker_and_dropped() {
     }
 }
 
-/// Two tasks that add to a number by reading and writing it: the sum is wrong in some schedules.
+/// Two tasks add to a number by a read and a write. In some schedules the sum is wrong.
 fn race(seed: u64) -> usize {
     let number = AtomicUsize::new(0);
     let add = || {
@@ -231,7 +232,7 @@ fn both_orders_of_two_sides_and_their_overlap_are_seen() {
             trace.into_steps().into_iter().map(|(_, what)| what).collect()
         })
         .collect();
-    // All the ways to shuffle two sequences of two.
+    // All interleavings of two sequences of two steps.
     assert_eq!(orders.len(), 6, "{orders:?}");
 }
 
@@ -303,7 +304,7 @@ fn pools_that_call_each_other_end() {
 }
 
 #[test]
-fn real_pools_and_threads_work_beside_it() {
+fn real_pools_and_threads_work_beside_deterministic_pools() {
     let _watchdog = watchdog();
     let real = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     for seed in 0..20 {
@@ -319,10 +320,10 @@ fn real_pools_and_threads_work_beside_it() {
     }
 }
 
-/// A thread that borrows a core of a real pool goes on its own stack, however many tasks nest:
+/// A thread that borrows a core of a real pool stays on its own stack, however many tasks nest:
 /// another thread could not use the deterministic pool.
 #[test]
-fn a_builder_that_works_for_a_real_pool_goes_on_itself() {
+fn a_builder_that_works_for_a_real_pool_stays_on_its_thread() {
     let _watchdog = watchdog();
     fn nest(depth: u32, pool: Arc<ThreadPool>) -> u32 {
         let frame = std::hint::black_box([1_u8; 4 << 10]);
@@ -378,10 +379,10 @@ fn a_pool_dropped_on_another_thread_ends() {
     })
     .join()
     .unwrap();
-    common::eventually("its task has run", || ledger.is_balanced());
+    common::eventually("the pool's task has run", || ledger.is_balanced());
 }
 
-/// A pool's last worker drops its handlers, where the pool itself went before.
+/// If the pool itself is dropped before, its last worker drops its handlers.
 #[test]
 fn a_handler_whose_drop_panics_stops_no_thread() {
     struct Bomb;
@@ -426,7 +427,7 @@ fn a_leaked_pool_stops_no_thread() {
 }
 
 #[test]
-fn what_it_cannot_have_is_refused() {
+fn settings_that_deterministic_pools_cannot_have_are_refused() {
     let refused = ThreadPoolBuilder::new().deterministic(1).build_global().unwrap_err();
     assert!(matches!(
         refused.kind(),
@@ -448,7 +449,7 @@ fn what_it_cannot_have_is_refused() {
 // ---- By the environment ----
 
 /// Runs `body` in a process whose global pool has three workers and the seed `seed`, and returns
-/// what it says to standard output.
+/// its standard output.
 #[track_caller]
 fn said_by_seed(name: &str, seed: u64, body: impl FnOnce()) -> String {
     let mut said = String::new();
@@ -522,7 +523,7 @@ fn recursion_goes_as_deep_as_the_stack_that_was_asked_for() {
     assert_eq!(pool.install(|| deep(20_000)), 20_000);
 }
 
-/// Runs `body` in a process that is to be aborted, with these words on its error stream.
+/// Runs `body` in a process that must abort with these words on its standard error stream.
 fn is_aborted(name: &str, body: impl FnOnce(), words: &[&str]) {
     let aborted = |output: std::process::Output| {
         let told = stderr(&output);
@@ -538,7 +539,7 @@ fn impatient(threads: usize, seed: u64) -> ThreadPool {
 }
 
 #[test]
-fn a_deadlock_is_told() {
+fn a_deadlock_is_reported() {
     let body = || {
         let pool = impatient(2, 7);
         let (sender, handle) = std::sync::mpsc::channel::<JoinHandle<()>>();
@@ -549,11 +550,11 @@ fn a_deadlock_is_told() {
         drop(pool);
     };
     let words = ["(seed 7)", "a deadlock", "waits for a task", "filch-"];
-    is_aborted("a_deadlock_is_told", body, &words);
+    is_aborted("a_deadlock_is_reported", body, &words);
 }
 
 #[test]
-fn a_turn_that_is_kept_for_long_is_told() {
+fn a_turn_that_is_kept_for_long_is_reported() {
     let body = || {
         let pool = impatient(2, 1);
         let lock = Mutex::new(());
@@ -562,17 +563,17 @@ fn a_turn_that_is_kept_for_long_is_told() {
             (0..100).for_each(|_| schedule_point());
             drop(guard);
         };
-        // In some schedule one waits for the lock while the other waits for its turn.
+        // In some schedule, one side waits for the lock while the other waits for its turn.
         (0..1_000).for_each(|_| _ = pool.join(hold, hold));
     };
     let words = ["the turn has been with", "Waiting for the turn: ", "a pool of 2"];
-    is_aborted("a_turn_that_is_kept_for_long_is_told", body, &words);
+    is_aborted("a_turn_that_is_kept_for_long_is_reported", body, &words);
 }
 
-/// All wait: the caller for the task, and the task for the lock of the caller.
+/// The caller waits for the task, and the task waits for a lock of the caller.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_lock_that_is_held_over_a_call_of_the_pool_is_told_of() {
+fn a_lock_that_is_held_over_a_call_of_the_pool_is_reported() {
     let body = || {
         let pool = impatient(2, 1);
         let lock = Mutex::new(());
@@ -580,14 +581,14 @@ fn a_lock_that_is_held_over_a_call_of_the_pool_is_told_of() {
         pool.install(|| drop(lock.lock().unwrap()));
     };
     let words = ["the turn has been with filch-", "it waits for another thread", "; aborting"];
-    let name = "a_lock_that_is_held_over_a_call_of_the_pool_is_told_of";
+    let name = "a_lock_that_is_held_over_a_call_of_the_pool_is_reported";
     is_aborted(name, body, &[&words[..], &["does: a_lock_that_is", "a pool of 2"]].concat());
 }
 
-/// The thread that the task waits for would have to run as a part of the pool.
+/// The task waits for the calling thread, which does not get a turn.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_task_that_parks_for_ever_is_told_of() {
+fn a_task_that_parks_for_ever_is_reported() {
     let body = || {
         let pool = impatient(2, 1);
         let (tell, told) = std::sync::mpsc::channel::<thread::Thread>();
@@ -602,14 +603,14 @@ fn a_task_that_parks_for_ever_is_told_of() {
         told.recv().unwrap().unpark();
     };
     let words = ["the turn has been with filch-", "it waits for another thread", "; aborting"];
-    is_aborted("a_task_that_parks_for_ever_is_told_of", body, &words);
+    is_aborted("a_task_that_parks_for_ever_is_reported", body, &words);
 }
 
-/// A computation is not aborted, whether others have work or not. If they have, that is told once.
-/// A wait that may end is told once as well.
+/// A computation is not aborted, whether other threads have work or not. If they have, that is
+/// reported once. A wait that may end is reported once as well.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_keeps_the_turn_and_goes_on_is_told_once() {
+fn a_long_turn_that_ends_is_reported_once() {
     let compute = |time| {
         let begun = std::time::Instant::now();
         while begun.elapsed() < time {
@@ -639,24 +640,24 @@ fn what_keeps_the_turn_and_goes_on_is_told_once() {
         let before = text.split("nothing yet").next().unwrap();
         assert!(!before.contains("do not move") && text.contains("gone on"), "{text}");
     };
-    own_process("what_keeps_the_turn_and_goes_on_is_told_once", |_| (), body, told);
+    own_process("a_long_turn_that_ends_is_reported_once", |_| (), body, told);
 }
 
 #[test]
-fn a_caller_that_waits_for_a_message_of_a_task_is_told_of() {
+fn a_caller_that_waits_for_a_message_of_a_task_is_reported() {
     let body = || {
         let pool = impatient(2, 1);
         let (sender, receiver) = std::sync::mpsc::channel();
         drop(pool.spawn(move || sender.send(1).unwrap()));
         receiver.recv().unwrap();
     };
-    let name = "a_caller_that_waits_for_a_message_of_a_task_is_told_of";
+    let name = "a_caller_that_waits_for_a_message_of_a_task_is_reported";
     is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-0"]);
 }
 
-/// What is not queued, either: threads that are to start or to end.
+/// Threads that have yet to start or to end also count, although they are in no queue.
 #[test]
-fn a_caller_that_waits_for_a_message_of_a_handler_is_told_of() {
+fn a_caller_that_waits_for_a_message_of_a_handler_is_reported() {
     let body = || {
         let (sender, receiver) = std::sync::mpsc::sync_channel(9);
         let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
@@ -665,12 +666,12 @@ fn a_caller_that_waits_for_a_message_of_a_handler_is_told_of() {
         receiver.recv().unwrap();
         drop(pool);
     };
-    let name = "a_caller_that_waits_for_a_message_of_a_handler_is_told_of";
+    let name = "a_caller_that_waits_for_a_message_of_a_handler_is_reported";
     is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-0"]);
 }
 
 #[test]
-fn a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
+fn a_caller_that_waits_for_a_message_of_an_exit_handler_is_reported() {
     let body = || {
         let (sender, receiver) = std::sync::mpsc::sync_channel(9);
         let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
@@ -680,13 +681,13 @@ fn a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
         pool.shutdown_background();
         receiver.recv().unwrap();
     };
-    let name = "a_caller_that_waits_for_a_message_of_an_exit_handler_is_told_of";
+    let name = "a_caller_that_waits_for_a_message_of_an_exit_handler_is_reported";
     is_aborted(name, body, &["the turn has been with a_caller_that_waits", "filch-"]);
 }
 
-/// By a worker of another pool, too.
+/// The waiting thread may also be a worker of another pool.
 #[test]
-fn a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
+fn a_task_that_waits_for_a_message_of_an_exit_handler_is_reported() {
     let body = || {
         let (sender, receiver) = std::sync::mpsc::sync_channel(9);
         let ends = ThreadPoolBuilder::new().num_threads(1).deterministic(1);
@@ -698,11 +699,11 @@ fn a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of() {
             receiver.recv().unwrap();
         });
     };
-    let name = "a_task_that_waits_for_a_message_of_an_exit_handler_is_told_of";
+    let name = "a_task_that_waits_for_a_message_of_an_exit_handler_is_reported";
     is_aborted(name, body, &["the turn has been with filch-0"]);
 }
 
-/// A thread that was refused watches nothing.
+/// A build that fails leaves the watcher of an earlier pool at work.
 #[test]
 fn a_refused_pool_leaves_a_watcher() {
     let body = || {
@@ -722,7 +723,7 @@ fn a_refused_pool_leaves_a_watcher() {
 fn tasks_that_poll_in_vain_are_reported() {
     thread_local! { static GO: Cell<bool> = const { Cell::new(false) } }
     let body = || {
-        // On a thread of its own the task sees another `GO`.
+        // On its own thread, the task sees another `GO`.
         let task = impatient(1, 1).spawn(|| {
             while !GO.get() {
                 schedule_point();
@@ -737,8 +738,8 @@ fn tasks_that_poll_in_vain_are_reported() {
     is_aborted("tasks_that_poll_in_vain_are_reported", body, &words);
 }
 
-/// Steps that are shorter than the limit, though the turn changes only once in many; and polls for
-/// what another pool does.
+/// Each step is shorter than the limit, although the turn changes only once in many steps. Nor is
+/// it a standstill to poll for the work of another pool.
 #[test]
 fn slow_steps_are_not_a_standstill() {
     let _watchdog = watchdog();
@@ -761,7 +762,8 @@ fn slow_steps_are_not_a_standstill() {
     }
 }
 
-/// It looks at pools whose threads only wait for their turn, and does not keep them.
+/// The watcher looks at pools whose threads only wait for their turns, and does not keep them
+/// alive.
 #[test]
 fn the_watcher_keeps_no_pool() {
     let _watchdog = watchdog();
@@ -779,21 +781,22 @@ fn the_watcher_keeps_no_pool() {
     }
 }
 
-/// Nobody waits for what cannot come, however long that takes.
+/// No thread waits for an event that cannot come, however long the event takes.
 #[test]
-fn what_is_slow_or_idle_is_no_deadlock() {
+fn slow_or_idle_threads_are_no_deadlock() {
     let _watchdog = watchdog();
     let pause = || thread::sleep(Duration::from_millis(1_500));
     let pool = impatient(2, 1);
     pause();
     let real = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    // Waits of a thread that has deterministic pools, and of their workers, for others.
+    // A thread that has deterministic pools waits for real pools, and so do the workers of its
+    // pools.
     real.install(pause);
     real.spawn(pause).join().unwrap();
     pool.install(|| real.install(pause));
     let slow = real.spawn(pause);
     pool.install(|| slow.join().unwrap());
-    // Nothing has to run beside this.
+    // No other thread has work meanwhile.
     pool.install(pause);
     let polled = real.spawn(pause);
     while !polled.is_finished() {
@@ -808,7 +811,7 @@ fn what_is_slow_or_idle_is_no_deadlock() {
     drop(pool);
 }
 
-/// Normal pools are what they are, whatever else their thread had.
+/// Deterministic pools do not change how the normal pools of their thread work.
 #[test]
 fn a_thread_that_had_a_deterministic_pool_is_not_simulated() {
     let _watchdog = watchdog();
@@ -822,8 +825,8 @@ fn a_thread_that_had_a_deterministic_pool_is_not_simulated() {
     }
 }
 
-/// A lock that a schedule point may leave with another, who waits for it: the thread's building of
-/// a global pool.
+/// A thread holds a lock while it builds the global pool. A schedule point in the build may pass
+/// the turn to a thread that waits for that lock.
 #[test]
 fn two_tasks_that_build_the_global_pool_go_on() {
     let body = || {
@@ -843,8 +846,8 @@ fn two_tasks_that_build_the_global_pool_go_on() {
     tells("two_tasks_that_build_the_global_pool_go_on", body, |_| ());
 }
 
-/// Before a pool has a thread, its builder's closures may call the library, deterministic pools
-/// included.
+/// The closures of a builder run before the pool has a thread. They may call the library,
+/// deterministic pools included.
 #[test]
 fn closures_of_the_builder_may_work() {
     let _watchdog = watchdog();
@@ -864,7 +867,7 @@ fn closures_of_the_builder_may_work() {
     };
     for seed in 0..20 {
         assert_eq!(schedule(seed, false), schedule(seed, false), "seed {seed}");
-        // When the real pool is through, no seed decides.
+        // No seed decides when the real pool has ended its work.
         schedule(seed, true);
     }
 }
@@ -875,17 +878,18 @@ fn the_watchdog_looks_at_deterministic_pools() {
         let builder = ThreadPoolBuilder::new().num_threads(2).deterministic(1);
         let pool = builder.watchdog(Duration::from_millis(50)).build().unwrap();
         drop(pool.spawn(|| ()));
-        // It cannot begin: this thread keeps the turn.
+        // The task cannot begin: this thread keeps the turn.
         thread::sleep(Duration::from_millis(400));
     };
     let told = |told: &str| assert!(told.contains("nothing has moved for"), "{told}");
     tells("the_watchdog_looks_at_deterministic_pools", body, told);
 }
 
-/// A task that waits in a fork, a broadcast of its scope, which every worker has to run whatever it
-/// waits for, and which waits itself, and a task of that scope that joins the first one.
+/// A task waits in a fork. A broadcast of its scope waits on top of it, since every worker has to
+/// run it, whatever the worker waits for. A task of that scope joins the first task. It must not
+/// run on top of both.
 #[test]
-fn a_broadcast_on_top_of_a_task_buries_it_under_no_other_that_waits_for_it() {
+fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
     let _watchdog = watchdog();
     fn tree(depth: u32) -> u32 {
         schedule_point();
@@ -911,7 +915,7 @@ fn a_broadcast_on_top_of_a_task_buries_it_under_no_other_that_waits_for_it() {
     }
 }
 
-/// A replay is another run of the program.
+/// A seed must replay the schedule in another run of the program.
 #[test]
 fn another_process_has_the_same_schedule() {
     let _watchdog = watchdog();
@@ -923,7 +927,7 @@ fn another_process_has_the_same_schedule() {
     );
 }
 
-/// A real pool that is dropped by the builder of a simulated one may wait for that one.
+/// A real pool may wait for a simulated one when it is dropped by the thread that built both.
 #[test]
 fn a_builder_that_drops_a_real_pool_passes_its_turn_on() {
     for seed in 0..20 {
@@ -938,7 +942,7 @@ fn a_builder_that_drops_a_real_pool_passes_its_turn_on() {
     }
 }
 
-/// The thread of a pool that a worker drops may need that worker for the destructors of its
+/// A worker drops a pool. The thread of that pool may need the worker in the destructors of its
 /// thread-locals.
 #[test]
 fn a_worker_that_drops_a_pool_works_until_its_threads_end() {
@@ -963,7 +967,7 @@ fn a_worker_that_drops_a_pool_works_until_its_threads_end() {
     }
 }
 
-/// A graph that measures its tasks, some of which compute for longer than others.
+/// A graph measures its tasks, some of which take longer than others.
 #[test]
 fn no_schedule_depends_on_how_long_tasks_take() {
     let _watchdog = watchdog();

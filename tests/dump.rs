@@ -1,4 +1,4 @@
-//! A dump tells what a pool is at; a watchdog writes it when the pool stands still.
+//! A dump shows what a pool is doing. A watchdog writes one when the pool stands still.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn a_dump_tells_pools_apart_by_the_names_of_their_threads() {
 }
 
 #[test]
-fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
+fn a_dump_names_the_thread_and_the_closure_and_gives_the_time() {
     let _watchdog = watchdog();
     if is_simulated_without(TIME) {
         return;
@@ -44,13 +44,13 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
     let builder = ThreadPoolBuilder::new().num_threads(2).task_times(1);
     let pool = builder.thread_name(|index| format!("crunch-{index}")).build().unwrap();
     let (started, other, gate) = (Flag::new(), Flag::new(), Gate::new());
-    // What follows the scope may fail, which is no reason to wait for the gate.
+    // The checks after the scope may fail. Then no thread must wait for the gate.
     let (text, full) = pool.in_place_scope(|s| {
         s.spawn(|| sleeps(&started, &gate));
         started.hold();
         thread::sleep(Duration::from_millis(200));
         let text = pool.dump().to_string();
-        // Two hold the workers, and a third one waits.
+        // Two tasks hold the workers, and a third one waits.
         s.spawn(|| sleeps(&other, &gate));
         other.hold();
         drop(pool.spawn(|| ()));
@@ -59,8 +59,8 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
         (text, full)
     });
     let busy = text.lines().find(|line| line.contains(": busy for ")).expect(&text);
-    // In this test's closure, for 200 ms or a little longer.
-    let name = "a_dump_names_the_thread_and_the_closure_and_says_since_when::{{closure}}";
+    // The time spent in this test's closure is 200 ms or a little more.
+    let name = "a_dump_names_the_thread_and_the_closure_and_gives_the_time::{{closure}}";
     assert!(busy.contains(", 1 job on its stack, runs `dump::") && busy.contains(name), "{busy}");
     let time = busy.split("busy for ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
     let time: f64 = time.trim_end_matches("ms").parse().expect(time);
@@ -77,8 +77,8 @@ fn a_dump_names_the_thread_and_the_closure_and_says_since_when() {
     assert!(full.contains("; a task has been queued for "), "{full}");
 }
 
-/// A worker that waits in a `join`, with a lock, runs a job that wants the lock. Or a thread from
-/// outside does that, which has borrowed the worker's core.
+/// A worker waits in a `join` while it holds a lock, and runs a job that needs the lock. In the
+/// second round, that worker is a thread from outside that has borrowed a core.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
@@ -99,7 +99,7 @@ fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
                         begun.raise();
                         gate.wait();
                     };
-                    // Only while the thief is in the second closure is there a task for the wait.
+                    // The task is there for the wait only while the thief is in the second side.
                     filch::join(
                         || {
                             begun.hold();
@@ -119,7 +119,7 @@ fn a_dump_tells_of_a_job_that_sleeps_on_top_of_a_wait() {
                 drop(pool.spawn(deadlock));
             }
             let hint = "sleeps in a job that runs on top of a wait";
-            eventually("it is stuck", || pool.dump().to_string().contains(hint));
+            eventually("the job is stuck", || pool.dump().to_string().contains(hint));
             let text = pool.dump().to_string();
             let at = text.lines().position(|line| line.contains(hint)).unwrap();
             let state = if is_outside { ": lent to thread " } else { ": busy for " };
@@ -145,17 +145,17 @@ fn a_dump_tells_a_job_that_sleeps_from_one_that_computes() {
     pool.in_place_scope(|s| {
         let computes = s.spawn(|| over.hold());
         let has = |state: &str| pool.dump().to_string().contains(state);
-        eventually("it computes", || has(": busy for ") && has("1 job on"));
+        eventually("the task computes", || has(": busy for ") && has("1 job on"));
         assert!(!pool.dump().to_string().contains(hint), "{}", pool.dump());
         over.raise();
         computes.join().unwrap();
         s.spawn(|| gate.wait());
-        eventually("it sleeps", || has(hint));
+        eventually("the task sleeps", || has(hint));
         gate.open();
     });
-    // Whoever says that it blocks needs no hint.
+    // A thread that declares that it blocks needs no hint.
     let blocks = pool.spawn(|| filch::blocking(|| thread::sleep(Duration::from_millis(100))));
-    eventually("it blocks", || pool.dump().to_string().contains("blocked in `blocking`"));
+    eventually("the task blocks", || pool.dump().to_string().contains("blocked in `blocking`"));
     assert!(!pool.dump().to_string().contains(hint), "{}", pool.dump());
     blocks.join().unwrap();
 }
@@ -178,16 +178,17 @@ fn a_dump_names_tasks_and_what_they_fork_and_install() {
             filch::join(|| started.hold(), stolen)
         }
     });
-    eventually("both", || text().matches(" of task `alpha`").count() == 2);
+    eventually("the dump names both", || text().matches(" of task `alpha`").count() == 2);
     assert!(text().contains("runs `a fork` of task `alpha`"), "{}", text());
     gate.open();
     task.join().unwrap();
-    // Names of tasks that have ended are gone, and new tasks may be where these were.
+    // The dump must not show names of tasks that have ended, although new tasks may use their
+    // memory.
     for round in 0..100 {
         let name = format!("task {round}");
         pool.task().name(&*name).spawn(|| ()).join().unwrap();
     }
-    eventually("none", || !text().contains(" of task `"));
+    eventually("the dump names none", || !text().contains(" of task `"));
     let gate = Gate::new();
     thread::scope(|plain| {
         plain.spawn(|| pool.install(|| gate.wait()));
@@ -206,7 +207,7 @@ fn a_watchdog_tells_of_a_drop_that_waits() {
     let body = || {
         let builder = ThreadPoolBuilder::new().num_threads(2).watchdog(Duration::from_millis(100));
         let pool = builder.build().unwrap();
-        // Jobs begin and end all the time.
+        // Jobs begin and end all the time, so the pool does not stand still.
         let until = Instant::now() + Duration::from_millis(600);
         fn again(until: Instant) {
             if Instant::now() < until {
@@ -242,14 +243,14 @@ fn a_dump_tells_what_each_worker_waits_for() {
                 filch::join(|| started.hold(), stolen);
             });
         });
-        eventually("one waits for the other", || {
+        eventually("one worker waits for the other", || {
             pool.dump().to_string().contains("waits for a fork at worker")
         });
         pool.spawn(|| ());
         eventually("a task is queued or run", || pool.counters().total().tasks_run > 2);
         gate.open();
     });
-    eventually("nobody waits", || !pool.dump().to_string().contains("waits"));
+    eventually("no worker waits", || !pool.dump().to_string().contains("waits"));
 }
 
 #[test]
@@ -297,7 +298,7 @@ fn a_dump_tells_what_is_queued() {
         assert!(text.contains("5 injected") && text.contains(", 1 job "), "{text}");
         gate.open();
     });
-    // What a worker spawns stands at the worker.
+    // Tasks that a worker has spawned are shown with that worker.
     let own = |tasks: u32| {
         filch::scope(|s| {
             (0..tasks).for_each(|_| drop(s.spawn(|| ())));
@@ -361,7 +362,7 @@ fn a_watchdog_tells_when_nothing_moves() {
     let body = || {
         let builder = ThreadPoolBuilder::new().num_threads(1);
         let pool = builder.watchdog(Duration::from_millis(50)).build().unwrap();
-        // Moves now and then, and rests: nothing to tell.
+        // The pool moves now and then, and rests in between: there is nothing to report.
         for _ in 0..3 {
             pool.install(|| ());
             thread::sleep(Duration::from_millis(120));
@@ -384,7 +385,8 @@ fn a_watchdog_tells_when_nothing_moves() {
         assert!(!before.contains("nothing has moved"), "{told}");
         assert_eq!(still.len(), 3, "{told}");
         for (part, state) in still.iter().zip(["busy", "busy", "lent"]) {
-            // With the dump, and not every period; again only if the thread was slow to begin.
+            // Reported with the dump, and not in every period. It is reported again only if the
+            // thread was slow to begin.
             let times = part.matches("nothing has moved for 50ms").count();
             assert!((1..=3).contains(&times), "{times} times: {told}");
             let dump = format!("worker 0: {state}");
@@ -393,7 +395,7 @@ fn a_watchdog_tells_when_nothing_moves() {
     });
 }
 
-/// What is in a handler, and panics when it is dropped.
+/// Captured by a handler. Panics when it is dropped.
 struct Spiteful;
 
 impl Drop for Spiteful {
@@ -408,7 +410,7 @@ fn a_dump_that_outlives_its_pool_drops_it_without_a_panic() {
     if is_simulated_without(THREADS) {
         return;
     }
-    // The last worker drops the pool, or one of the dumps that look at it just then.
+    // The pool is dropped by its last worker, or by a dump that looks at it at that moment.
     let (over, watchdogs) = (Flag::new(), Duration::from_micros(20));
     thread::scope(|plain| {
         let dumps = plain.spawn(|| {
@@ -429,7 +431,7 @@ fn a_dump_that_outlives_its_pool_drops_it_without_a_panic() {
 
 #[cfg(all(unix, feature = "debugger"))]
 #[test]
-fn a_debugger_can_have_it_written() {
+fn a_debugger_can_write_a_dump() {
     #[allow(unsafe_code)]
     unsafe extern "C" {
         safe fn filch_dump_0_1();
@@ -438,7 +440,7 @@ fn a_debugger_can_have_it_written() {
         let _pool = pool(5);
         filch_dump_0_1();
     };
-    tells("a_debugger_can_have_it_written", body, |told| {
+    tells("a_debugger_can_write_a_dump", body, |told| {
         assert!(told.contains("a pool of 5: ") && told.contains("worker 4: "), "{told}");
     });
 }
@@ -460,8 +462,8 @@ fn a_watchdog_ends_with_its_pool() {
     });
 }
 
-/// The thread that drops a pool waits for its watchdog. So the watchdog must not call the drops of
-/// what the handlers have captured, which may need that thread.
+/// The thread that drops a pool waits for its watchdog. So the watchdog must not drop the captures
+/// of handlers, which may need that thread.
 #[test]
 fn a_watchdog_drops_no_captures() {
     let _watchdog = watchdog();

@@ -1,4 +1,5 @@
-//! What ends while pools are about: the process, a thread, a frame that unwinds, the code itself.
+//! Ends while pools exist: of the process, of a thread, of a frame that unwinds, and of the code
+//! itself.
 
 mod common;
 #[path = "common/uses.rs"]
@@ -18,7 +19,7 @@ use uses::{fib, use_free_functions, use_pool};
 
 // ---- The end of the process ----
 
-/// A process that is to end with 3 while its pools are at work.
+/// Runs `body` in a process that must end with status 3 while its pools are at work.
 #[track_caller]
 fn ends_with_3(name: &str, body: impl FnOnce()) {
     own_process(
@@ -110,7 +111,7 @@ fn a_task_ends_the_process_while_its_pool_is_dropped() {
 fn a_pool_in_a_static_serves_to_the_end() {
     static POOL: LazyLock<ThreadPool> = LazyLock::new(|| pool(2));
 
-    /// Called by the C library when everything of Rust's has ended.
+    /// Called by the C library after everything of Rust has ended.
     extern "C" fn at_exit() {
         use_pool(&POOL);
         use_free_functions();
@@ -121,7 +122,7 @@ fn a_pool_in_a_static_serves_to_the_end() {
     tells(
         "a_pool_in_a_static_serves_to_the_end",
         || {
-            // SAFETY: a function of the program's.
+            // SAFETY: the function is part of the program.
             assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
             use_pool(&POOL);
             POOL.install(|| (0..4).for_each(|_| perpetuate()));
@@ -132,7 +133,7 @@ fn a_pool_in_a_static_serves_to_the_end() {
 
 // ---- Destructors of thread-locals ----
 
-/// Calls what it holds when its thread's locals are destroyed.
+/// Calls its closure when its thread's locals are destroyed.
 struct AtEnd(Box<dyn Fn()>);
 
 impl Drop for AtEnd {
@@ -145,7 +146,7 @@ impl Drop for AtEnd {
 /// How many of these calls have returned.
 static LATE: AtomicUsize = AtomicUsize::new(0);
 
-/// Has `body` called when this thread ends.
+/// Makes this thread call `body` when it ends.
 fn when_this_thread_ends(body: impl Fn() + 'static) {
     thread_local!(static AT_END: RefCell<Vec<AtEnd>> = const { RefCell::new(Vec::new()) });
     AT_END.with_borrow_mut(|calls| calls.push(AtEnd(Box::new(body))));
@@ -155,7 +156,7 @@ fn late_calls() -> usize {
     LATE.load(Ordering::SeqCst)
 }
 
-/// Everything that a program may do with pools.
+/// Does everything that a program may do with pools.
 fn use_everything(shared: &ThreadPool) {
     use_free_functions();
     use_pool(shared);
@@ -191,11 +192,11 @@ fn a_workers_destructors_may_use_everything_else() {
             when_this_thread_ends(move || use_everything(&shared));
         });
         drop(ending);
-        assert_eq!(late_calls(), 3, "the drop waited for them");
+        assert_eq!(late_calls(), 3, "the drop did not wait for the destructors");
     });
 }
 
-/// The builder's thread is the one worker that can end while its pool can still be called.
+/// The builder's thread is the only worker that can end while its pool can still be called.
 #[test]
 fn a_members_destructors_may_use_its_own_pool() {
     let _watchdog = watchdog();
@@ -226,7 +227,7 @@ fn a_members_destructors_may_use_its_own_pool() {
     });
 }
 
-/// Nobody can call a pool whose workers end, but there are handles of its tasks.
+/// No thread can call a pool whose workers are ending, but there are handles of its tasks.
 #[test]
 fn a_workers_destructors_may_join_its_own_tasks() {
     let _watchdog = watchdog();
@@ -264,7 +265,7 @@ fn the_destructors_of_the_thread_that_ends_the_process_may_use_everything() {
                 use_everything(&shared);
                 say("served late");
             });
-            // Destroys this thread's locals, as `main` does those of its thread when it returns.
+            // Destroys this thread's locals, as the end of `main` destroys those of its thread.
             std::process::exit(0);
         },
         |told| assert!(told.contains("served late")),
@@ -359,10 +360,10 @@ mod plugin {
     const GLOBAL_POOL: &CStr = c"fib_in_global_pool";
     const GLOBAL_POOL_LATER: &CStr = c"spawn_in_global_pool";
 
-    /// The library of `tests/plugin`, loaded.
+    /// A handle of the library in `tests/plugin`.
     struct Library(*mut c_void);
 
-    // SAFETY: a handle of the loader's, which all threads may use.
+    // SAFETY: a handle of the loader, which all threads may use.
     unsafe impl Send for Library {}
 
     impl Library {
@@ -380,7 +381,7 @@ mod plugin {
             path.pop();
             path.push("examples/libplugin.so");
             let path = CString::new(path.into_os_string().into_vec()).unwrap();
-            // SAFETY: the path ends with a NUL; loading this library runs nothing of its own.
+            // SAFETY: the path ends with a NUL. Loading this library runs no code of its own.
             let handle = unsafe { libc::dlopen(path.as_ptr(), mode) };
             (!handle.is_null()).then(|| Library(handle))
         }
@@ -389,7 +390,7 @@ mod plugin {
             // SAFETY: the library is loaded, and the name ends with a NUL.
             let function = unsafe { libc::dlsym(self.0, name.as_ptr()) };
             assert!(!function.is_null(), "no {name:?}");
-            // SAFETY: what the example exports under these names has this type.
+            // SAFETY: the functions that the example exports under these names have this type.
             let function: extern "C" fn(u64) -> u64 = unsafe { std::mem::transmute(function) };
             function(n)
         }
@@ -397,7 +398,7 @@ mod plugin {
 
     impl Drop for Library {
         fn drop(&mut self) {
-            // SAFETY: the handle is this one's to give back.
+            // SAFETY: this value owns the handle.
             assert_eq!(unsafe { libc::dlclose(self.0) }, 0);
         }
     }
@@ -408,7 +409,7 @@ mod plugin {
         alone("plugin::a_library_with_a_pool_of_its_own_is_unloaded", || {
             let base = common::thread_count();
             for _ in 0..20 {
-                // A thread that has thread-locals of the library's keeps it loaded.
+                // A thread whose thread-locals belong to the library keeps it loaded.
                 let library = thread::spawn(|| {
                     let library = Library::load();
                     assert_eq!(library.call(OWN_POOL, 15), 610);
@@ -455,8 +456,9 @@ mod plugin {
         });
     }
 
-    /// Only a thread that has begun keeps a library loaded by itself. That of the global pool may
-    /// have been started and not have begun; so one process is not enough to see this.
+    /// A library is kept loaded by its threads, but only once they have begun. The thread of the
+    /// global pool may have been started without having begun. This needs many processes to be
+    /// seen.
     #[test]
     fn a_library_stays_for_global_threads_that_have_not_begun() {
         let _watchdog = watchdog();
@@ -473,7 +475,10 @@ mod plugin {
                         library
                     });
                     drop(library.join().unwrap());
-                    assert!(Library::is_loaded(), "unloaded under its threads");
+                    assert!(
+                        Library::is_loaded(),
+                        "the library was unloaded while its threads needed it"
+                    );
                     std::process::exit(0);
                 },
                 |output| assert_success(&output),
@@ -481,7 +486,7 @@ mod plugin {
         }
     }
 
-    /// Nothing that is called at a fork is gone.
+    /// Asserts that functions which are called at a fork are still loaded.
     fn forks_well() {
         // SAFETY: the child ends at once.
         let pid = unsafe { libc::fork() };
@@ -490,15 +495,15 @@ mod plugin {
             unsafe { libc::_exit(0) };
         }
         let mut status = 1;
-        // SAFETY: the status is this frame's.
+        // SAFETY: the status belongs to this frame.
         assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
         assert_eq!(status, 0);
     }
 }
 
-// ---- Threads that never come, and threads that end late ----
+// ---- Threads that never start, and threads that end late ----
 
-/// What is for a worker that gets no thread is run by the others.
+/// Other workers run the jobs of a worker that gets no thread.
 #[test]
 fn a_failed_build_ends_though_there_is_work_for_a_worker_without_a_thread() {
     let _watchdog = watchdog();
@@ -522,7 +527,7 @@ fn a_failed_build_ends_though_there_is_work_for_a_worker_without_a_thread() {
 }
 
 #[test]
-fn a_broadcast_reaches_no_thread_that_was_given_up_and_ends() {
+fn a_broadcast_in_a_pool_with_a_dropped_thread_builder_ends() {
     let _watchdog = watchdog();
     let mut kept = Vec::new();
     let pool = ThreadPoolBuilder::new().num_threads(3).build_with(|worker| {
@@ -539,7 +544,7 @@ fn a_broadcast_reaches_no_thread_that_was_given_up_and_ends() {
     drop(pool);
 }
 
-/// A thread-local of a pool's thread needs, as it ends, the pool whose worker waits for that end.
+/// A worker drops a pool and waits for its thread. A thread-local of that thread needs the worker.
 #[test]
 fn a_worker_that_drops_another_pool_works_until_its_threads_have_ended() {
     static OUTER: OnceLock<ThreadPool> = OnceLock::new();
@@ -563,5 +568,5 @@ fn a_worker_that_drops_another_pool_works_until_its_threads_have_ended() {
         drop(inner);
         receiver.try_recv()
     });
-    assert_eq!(told, Ok(7), "the destructor has run when the pool has ended");
+    assert_eq!(told, Ok(7), "the destructor had not run when the pool had ended");
 }

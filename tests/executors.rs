@@ -1,5 +1,5 @@
-//! Handles, completers and sets on the executors of others: tokio, smol and futures. No wake-up is
-//! lost between a worker and such an executor.
+//! Handles, completers and sets on other executors: tokio, smol and futures. No wake-up is lost
+//! between a worker and such an executor.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -21,10 +21,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use common::{Gate, Ledger, boom, failed_with, pool, watchdog};
 use filch::{JoinError, TaskSet};
 
-/// A future that is to be run by an executor.
+/// A future for an executor to run.
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs jobs beside each other to their ends.
+/// Runs jobs concurrently until they have ended.
 fn on_tokio(jobs: Vec<Job>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -38,7 +38,7 @@ fn on_tokio(jobs: Vec<Job>) {
 fn on_smol(jobs: Vec<Job>) {
     let executor = Executor::new();
     let tasks: Vec<_> = jobs.into_iter().map(|job| executor.spawn(job)).collect();
-    // A second thread runs tasks as well.
+    // A second thread also runs tasks.
     thread::scope(|scope| {
         let (stop, stopped) = filch::completer::<()>();
         let executor = &executor;
@@ -75,7 +75,7 @@ fn on_pollster(jobs: Vec<Job>) {
     jobs.into_iter().for_each(pollster::block_on);
 }
 
-/// All of them.
+/// All executors.
 const EXECUTORS: [fn(Vec<Job>); 6] =
     [on_tokio, on_smol, on_smols_local, on_futures, on_futures_local, on_pollster];
 
@@ -162,7 +162,7 @@ fn sets_wake_executors() {
     });
 }
 
-/// Joins what the executors of others combine: `select`, `join_all`, streams, time limits.
+/// Handles in combinators of other crates: `select`, `join_all`, streams, time limits.
 #[test]
 fn handles_are_parts_of_other_futures() {
     everywhere(10, |pool| {
@@ -171,7 +171,7 @@ fn handles_are_parts_of_other_futures() {
         vec![job(async move {
             let shut = gate.clone();
             let slow = pool.spawn(move || shut.wait());
-            // On a pool of one worker, only the completer is left to be first.
+            // In a pool of one worker, only the completer can be first.
             let (completer, quick) = filch::completer();
             thread::spawn(move || completer.complete(5));
             let slow = match select(slow, quick).await {
@@ -179,7 +179,7 @@ fn handles_are_parts_of_other_futures() {
                     assert_eq!(quick.unwrap(), 5);
                     slow
                 }
-                Either::Left(_) => unreachable!("it waits for the gate"),
+                Either::Left(_) => unreachable!("the task waits for the gate"),
             };
             gate.open();
             slow.await.unwrap();
@@ -193,7 +193,7 @@ fn handles_are_parts_of_other_futures() {
 }
 
 #[test]
-fn tokios_time_limit_gives_a_handle_up() {
+fn a_time_limit_of_tokio_drops_a_handle() {
     let _watchdog = watchdog();
     let pool = pool(1);
     let ledger = Ledger::new();
@@ -206,13 +206,13 @@ fn tokios_time_limit_gives_a_handle_up() {
         let late = pool.spawn(move || drop(token)).cancel_on_drop();
         let limit = Duration::from_millis(5);
         assert!(tokio::time::timeout(limit, late).await.is_err());
-        ledger.assert_balanced("it is cancelled, since the future was dropped");
+        ledger.assert_balanced("the future was dropped, which cancels the task");
         gate.open();
         tokio::time::timeout(Duration::from_secs(60), busy).await.unwrap().unwrap();
     });
 }
 
-/// Counts its polls, and is dropped or cancelled after a number of them.
+/// Counts the polls of a future, and drops or cancels it after a number of them.
 #[test]
 fn futures_are_dropped_and_cancelled_at_every_poll() {
     let _watchdog = watchdog();
@@ -254,7 +254,7 @@ fn futures_are_dropped_and_cancelled_at_every_poll() {
             giver.join().unwrap();
         }
     }
-    ledger.assert_balanced("all ended");
+    ledger.assert_balanced("all tasks have ended");
 }
 
 /// Counts the polls of a future.

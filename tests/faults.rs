@@ -1,5 +1,5 @@
-//! A panic at every point of every operation arrives where the contract says, drops everything
-//! once, and leaves the pool in order.
+//! Injects a panic at every point of every operation. It must arrive where the contract says,
+//! everything must be dropped once, and the pool must still work.
 
 mod common;
 #[path = "common/fault.rs"]
@@ -25,7 +25,7 @@ use filch::{
     ThreadBuilder, ThreadPool, ThreadPoolBuilder, WaitPolicy,
 };
 
-// ---- From where, and by what, an operation is called ----
+// ---- Callers and pools ----
 
 #[derive(Clone, Copy, Debug)]
 enum From {
@@ -33,25 +33,25 @@ enum From {
     Worker,
     /// A worker of the pool, by the pool's methods.
     WorkerByMethod,
-    /// A thread that is no worker.
+    /// A thread that is no worker, by the pool's methods.
     Outside,
-    /// A worker of another pool.
+    /// A worker of another pool, by the pool's methods.
     OtherPool,
-    /// The thread that builds the pool and is one of its workers, by the free functions.
+    /// The thread that has built the pool and is one of its workers, by the free functions.
     Member,
-    /// A thread that is no worker, by the free functions: they use the global pool.
+    /// A thread that is no worker, by the free functions, which use the global pool.
     Global,
 }
 
 const CALLERS: [From; 4] = [From::Worker, From::WorkerByMethod, From::Outside, From::OtherPool];
 const SIZES: [usize; 3] = [1, 2, 4];
 
-/// What else is set for a pool.
+/// The settings of a pool.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Plain,
     OwnDescendants,
-    /// Everything else that is not so by default.
+    /// Many settings that are not the defaults.
     Unusual,
 }
 
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// From where, on pools of which kind and size, at least of `smallest`.
+/// The callers, with the kinds and the sizes of their pools, from `smallest` on.
 fn settings(smallest: usize) -> impl Iterator<Item = (From, Kind, usize)> {
     let plain = SIZES.map(|threads| CALLERS.map(|from| (from, Kind::Plain, threads)));
     let others = [
@@ -87,8 +87,8 @@ fn settings(smallest: usize) -> impl Iterator<Item = (From, Kind, usize)> {
 
 const GLOBAL_THREADS: usize = 3;
 
-/// Makes the global pool one that tells of panics. To one test at a time, which may hold its
-/// workers.
+/// Builds the global pool, whose panic handler records faults. Returns a guard, so that one test at
+/// a time uses the pool: a test may hold its workers.
 fn global_pool() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     static BUILT: LazyLock<()> = LazyLock::new(|| {
@@ -100,7 +100,7 @@ fn global_pool() -> MutexGuard<'static, ()> {
     guard
 }
 
-/// The operations, as the free functions or as the pool's methods.
+/// The operations: the free functions, or the pool's methods.
 #[derive(Clone, Copy)]
 struct Api<'p> {
     pool: &'p ThreadPool,
@@ -171,7 +171,7 @@ impl Api<'_> {
     }
 }
 
-/// Drives `op` from everywhere, on pools of every size from `smallest` on.
+/// Drives `op` from every caller, on pools of every size from `smallest` on.
 fn everywhere(smallest: usize, must_fire: &[&str], op: impl Fn(&'static Fault, Api) + Sync) {
     let other = pool(1);
     for (from, kind, threads) in one_a_seed(settings(smallest)) {
@@ -198,7 +198,7 @@ fn everywhere(smallest: usize, must_fire: &[&str], op: impl Fn(&'static Fault, A
     assert_works(&other);
 }
 
-/// Runs `op` on a thread that builds a pool, is one of its workers, and drops it.
+/// Runs `op` on a thread that builds a pool, is one of its workers, and drops the pool.
 fn as_member(f: &'static Fault, threads: usize, op: &(impl Fn(&'static Fault, Api) + Sync)) {
     let life = || {
         let pool = f.builder(threads).use_current_thread().build().unwrap();
@@ -212,7 +212,7 @@ fn as_member(f: &'static Fault, threads: usize, op: &(impl Fn(&'static Fault, Ap
     f.pools_end();
 }
 
-/// Runs `op` by the free functions, on a thread that is no worker.
+/// Runs `op` with the free functions, on a thread that is no worker.
 fn by_global_pool(f: &'static Fault, op: &impl Fn(&'static Fault, Api)) {
     let unused = f.pool(1);
     f.catch(|| op(f, Api { pool: &unused, free: true }));
@@ -223,7 +223,8 @@ fn by_global_pool(f: &'static Fault, op: &impl Fn(&'static Fault, Api)) {
     });
 }
 
-/// The pool reaches each of its workers, and its forks and tasks give what they should.
+/// Asserts that each worker takes part in a broadcast, and that forks and tasks return their
+/// results.
 fn assert_works(pool: &ThreadPool) {
     let indices = pool.broadcast(|worker| worker.index());
     assert!(indices.into_iter().eq(0..pool.current_num_threads()), "{pool:?}");
@@ -232,7 +233,7 @@ fn assert_works(pool: &ThreadPool) {
     assert_eq!((task.join().unwrap(), forked.0, forked.1.unwrap()), (1, 2, 3), "{pool:?}");
 }
 
-/// Waits for a task or a thread without holding the worker.
+/// Waits until a task or thread has ended. Meanwhile the worker runs other jobs.
 fn wait_for_end(is_finished: impl Fn() -> bool) {
     while !is_finished() {
         filch::yield_now();
@@ -318,13 +319,13 @@ fn install() {
 
 // ---- Scopes ----
 
-/// What becomes of a task's handle.
+/// What happens to a task's handle.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Joined,
     JoinedByAPlainThread,
     JoinedByAnotherTask,
-    /// Before the task starts, or soon after.
+    /// Dropped before the task starts, or soon after.
     DroppedAtOnce,
     DroppedWhileItRuns,
     DroppedAfterTheEnd,
@@ -341,19 +342,20 @@ const FATES: [Fate; 7] = [
     Fate::Kept,
 ];
 
-/// All but what takes threads that are not there.
+/// All fates, without those that need a thread which a simulation does not have.
 fn fates() -> impl Iterator<Item = Fate> {
     let is_there = |fate: &Fate| !(is_simulated() && matches!(fate, Fate::JoinedByAPlainThread));
     FATES.into_iter().filter(is_there)
 }
 
 impl Fate {
-    /// The workers it takes: whoever waits for a task to start must not have to run it.
+    /// How many workers this needs: a worker that waits for the task's start must not have to run
+    /// it.
     fn workers(self) -> usize {
         if matches!(self, Fate::DroppedWhileItRuns) { 2 } else { 1 }
     }
 
-    /// Where it panics, besides `others`.
+    /// Its own points, and `others`.
     fn points(self, others: &[&'static str]) -> Vec<&'static str> {
         let own: &[_] = match self {
             Fate::Joined => &["task", "before joining"],
@@ -370,7 +372,7 @@ struct Progress {
     gate: Gate,
 }
 
-/// A task that tells when it has started, and does not end before its gate is open.
+/// Makes a task report its start, and end only once its gate is open.
 fn watched<T>(task: impl FnOnce() -> T + Send) -> (impl FnOnce() -> T + Send, Arc<Progress>) {
     let progress = Arc::new(Progress::default());
     let own = progress.clone();
@@ -384,7 +386,7 @@ fn watched<T>(task: impl FnOnce() -> T + Send) -> (impl FnOnce() -> T + Send, Ar
 
 /// A scope's closure that spawns two tasks.
 fn in_scope<'scope>(f: &'static Fault, s: &'scope Scope<'scope, '_>, fate: Fate) -> Token {
-    // Its drop is never a point: it is received, or its frame unwinds.
+    // No point: the closure receives it, or it is dropped while its frame unwinds.
     let local = f.token("a local of the closure", NEVER);
     f.point("the closure, before", OUT);
     let kept = [(); 2].map(|()| spawn_in_scope(f, s, fate));
@@ -591,7 +593,7 @@ fn spawn_fifo() {
     });
 }
 
-/// Has tasks run by `yields`, or by other workers.
+/// Spawns tasks, and calls `yields` until they have ended.
 fn tasks_that_run_in(yields: fn(Api)) {
     everywhere(1, &["task"], |f, api| {
         let tasks = [(); 3].map(|()| api.spawn(f.work("task", HANDLER, OUT)));
@@ -652,8 +654,8 @@ fn handles_that_outlive_their_pool() {
             f.after(|| drop(pool));
             drop(handle);
         });
-        // What a task panicked with, which may be the panic handler's, is the last to keep the
-        // pool.
+        // A payload in a handle may still have to go to the panic handler. So it keeps the pool's
+        // handlers, here as the last one.
         drive(("joined, a panic", threads), &["captured"], |f| {
             let handle = failed_task_of_a_pool_that_is_gone(f, threads);
             assert_eq!(failed_with(f.after(|| handle.join()).unwrap()), 7);
@@ -682,7 +684,7 @@ fn failed_task_of_a_pool_that_is_gone(f: &'static Fault, threads: usize) -> Join
 #[test]
 fn a_loop_under_a_token() {
     let _watchdog = watchdog();
-    everywhere(1, &["item", "body", "who cancels"], |f, api| {
+    everywhere(1, &["item", "body", "canceller"], |f, api| {
         let token = CancelToken::new();
         let items = [(); 4].map(|()| f.token("item", OUT));
         let cancelled_by_itself = |(number, item): (usize, Token)| {
@@ -695,7 +697,7 @@ fn a_loop_under_a_token() {
         let items = items.into_par_iter().enumerate();
         let run = || _ = items.cancel_with(&token, |items| items.for_each(cancelled_by_itself));
         let cancel = || {
-            f.point("who cancels", OUT_SECOND);
+            f.point("canceller", OUT_SECOND);
             token.cancel();
         };
         api.join(run, cancel);
@@ -755,8 +757,8 @@ fn spawn_broadcast_does_not_panic_by_its_closures_drop() {
 
     let _watchdog = watchdog();
     let pool = pool(1);
-    // Which is the last to let go of the closure, the worker or the caller, is a matter of luck:
-    // a worker that was asleep may well be done before the call that woke it returns.
+    // Either the worker or the caller drops the closure last, as it happens: a worker that was
+    // asleep may be done before the call that woke it returns.
     for _ in 0..sized(2_000, 20) {
         let bomb = Bomb;
         pool.spawn_broadcast(move |_| {
@@ -767,7 +769,7 @@ fn spawn_broadcast_does_not_panic_by_its_closures_drop() {
     assert_works(&pool);
 }
 
-// ---- Everything within everything ----
+// ---- Nested operations ----
 
 #[test]
 fn scope_in_join_in_spawn_in_broadcast() {
@@ -970,7 +972,7 @@ fn threads_that_fail_before_they_run_a_worker() {
                 start.lock().unwrap().push(thread::Builder::new().spawn(run)?);
                 Ok(())
             });
-            // Whether the build notices is a matter of time.
+            // Whether `build` fails depends on how soon the thread panics.
             drop(builder.build());
             let started = started.lock().unwrap().split_off(0);
             for thread in started {
@@ -1056,18 +1058,18 @@ fn a_pool_whose_builders_thread_ends_first() {
     }
 }
 
-/// A worker that waits for another pool, and threads that have its core meanwhile.
+/// A worker waits for another pool, and spare threads have its core meanwhile.
 #[test]
-fn start_and_exit_handlers_of_stand_ins() {
+fn start_and_exit_handlers_of_spare_threads() {
     let _watchdog = watchdog();
     let must_fire: &[_] = if is_simulated() {
-        &["start handler", "task away", "task"]
+        &["start handler", "waiting task", "task"]
     } else {
         &[
             "start handler",
             "start handler of a spare thread",
             "last exit handler",
-            "task away",
+            "waiting task",
             "task",
         ]
     };
@@ -1083,11 +1085,11 @@ fn start_and_exit_handlers_of_stand_ins() {
                 before if before < threads => f.point("exit handler", HANDLER),
                 _ => f.point("last exit handler", HANDLER),
             };
-            // Where waits are for their own work, nobody stands in.
+            // Under `OwnDescendants`, no core is handed off for work.
             let builder = f.builder(threads).wait_policy(WaitPolicy::AnyWork);
             let here = builder.start_handler(start).exit_handler(exit).build().unwrap();
             let here = Arc::new(here);
-            // One after the other, so that who was away is called again.
+            // Twice, so that the second round uses the spare threads again.
             for _ in 0..2 {
                 let begun = Arc::new(AtomicUsize::new(0));
                 let tasks = [(); 2].map(|()| {
@@ -1095,7 +1097,7 @@ fn start_and_exit_handlers_of_stand_ins() {
                     let asked = here.clone();
                     here.spawn(move || {
                         begun.fetch_add(1, Ordering::SeqCst);
-                        // With tasks that wait on every worker, a spare thread runs it.
+                        // Once a task waits on every worker, a spare thread runs this one.
                         let ask = || {
                             while begun.load(Ordering::SeqCst) < threads {
                                 common::step_aside();
@@ -1107,7 +1109,7 @@ fn start_and_exit_handlers_of_stand_ins() {
                             task
                         };
                         f.joined(there.install(ask).join());
-                        f.point("task away", HANDLE);
+                        f.point("waiting task", HANDLE);
                         f.token("value", UNJOINED)
                     })
                 });

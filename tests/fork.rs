@@ -1,4 +1,4 @@
-//! What the child of a `fork()` may do: it gets fresh pools or a clear error, and never hangs.
+//! What the child of a `fork()` may do: it gets new pools or a clear error, and never hangs.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -26,8 +26,7 @@ enum Ended {
     Killed(i32),
 }
 
-/// Forks; the child runs `body` on its only thread, and ends. One that hangs is killed by
-/// `SIGALRM`.
+/// Forks. The child runs `body` on its only thread, and ends. If it hangs, `SIGALRM` kills it.
 fn child(body: impl FnOnce()) -> Ended {
     run_in_child(body, end_of)
 }
@@ -36,7 +35,7 @@ fn run_in_child<R>(body: impl FnOnce(), in_parent: impl FnOnce(libc::pid_t) -> R
     match fork_on() {
         0 => {
             let result = catch_unwind(AssertUnwindSafe(body));
-            // SAFETY: ends the process here, whatever the frames below own.
+            // SAFETY: ends the process here, so what the frames below own does not matter.
             unsafe { libc::_exit(i32::from(result.is_err())) }
         }
         pid => in_parent(pid),
@@ -45,7 +44,7 @@ fn run_in_child<R>(body: impl FnOnce(), in_parent: impl FnOnce(libc::pid_t) -> R
 
 /// `fork(2)`, with an alarm for the child. The child must not return to the test harness.
 fn fork_on() -> libc::pid_t {
-    // SAFETY: no premise in memory; what the child may rely on is what the tests are about.
+    // SAFETY: has no premise about memory. What the child may rely on is what the tests are about.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "no fork: {}", io::Error::last_os_error());
     if pid == 0 {
@@ -58,7 +57,7 @@ fn fork_on() -> libc::pid_t {
 
 fn end_of(pid: libc::pid_t) -> Ended {
     let mut status = 0;
-    // SAFETY: the status is this frame's.
+    // SAFETY: the status belongs to this frame.
     while unsafe { libc::waitpid(pid, &mut status, 0) } != pid {
         assert_eq!(io::Error::last_os_error().kind(), io::ErrorKind::Interrupted);
     }
@@ -260,7 +259,7 @@ fn a_task_that_had_not_ended_before_the_fork_is_not_waited_for() {
             }
         });
         started.wait();
-        // One is running at the time, and two have not begun.
+        // One task is running, and two have not begun.
         let mut handles = Some([running, pool.spawn(|| ()), pool.spawn(|| ())]);
         let ended = child(|| {
             let [running, waiting, dropped] = handles.take().unwrap();
@@ -299,7 +298,7 @@ fn a_scope_whose_tasks_are_lost_does_not_hang() {
                 });
             }));
             if pid == 0 {
-                // SAFETY: ends the process here, whatever the frames below own.
+                // SAFETY: ends the process here, so what the frames below own does not matter.
                 unsafe { libc::_exit(i32::from(scoped.is_err())) }
             }
             let ended = end_of(pid);
@@ -311,7 +310,7 @@ fn a_scope_whose_tasks_are_lost_does_not_hang() {
 
 // ---- While the parent works ----
 
-/// What those who keep a process busy have to heed.
+/// Tells the threads and tasks that keep a process busy when to pause and when to stop.
 #[derive(Default)]
 struct Orders {
     pause: AtomicBool,
@@ -328,7 +327,7 @@ impl Orders {
     }
 }
 
-/// Forks amid the work, which pauses until the child has ended; see `child`.
+/// Forks during the work, which pauses until the child has ended; see `child`.
 fn child_of_busy(orders: &Orders, body: impl FnOnce()) -> Ended {
     run_in_child(body, |pid| {
         orders.pause.store(true, Ordering::Relaxed);
@@ -338,7 +337,7 @@ fn child_of_busy(orders: &Orders, body: impl FnOnce()) -> Ended {
     })
 }
 
-/// Keeps every part of some pools busy, the global one among them.
+/// Keeps every part of some pools busy, the global pool included.
 struct Busy {
     orders: Arc<Orders>,
     pools: [Arc<ThreadPool>; 2],
@@ -368,7 +367,7 @@ impl Busy {
     }
 }
 
-/// A thread that goes through `body` again and again.
+/// Starts a thread that calls `body` again and again.
 fn call(orders: &Arc<Orders>, body: impl Fn() + Send + 'static) -> thread::JoinHandle<()> {
     let orders = Arc::clone(orders);
     thread::spawn(move || {
@@ -378,7 +377,7 @@ fn call(orders: &Arc<Orders>, body: impl Fn() + Send + 'static) -> thread::JoinH
     })
 }
 
-/// A task that forks, allocates, and spawns its like.
+/// Spawns a task that forks, allocates, and spawns its successor.
 fn perpetuate(orders: &Arc<Orders>) {
     let orders = Arc::clone(orders);
     drop(filch::spawn(move || {
@@ -393,10 +392,10 @@ fn perpetuate(orders: &Arc<Orders>) {
 
 fn forks_while_the_parent_works(body: fn()) {
     let busy = Busy::start();
-    // In the child of a process that just starts a thread, std might start none.
+    // If the parent was just starting a thread, std may be unable to start any in the child.
     thread::sleep(Duration::from_millis(20));
     for round in 0..60 {
-        // At another point of the work each time.
+        // At another point of the work in each round.
         thread::sleep(Duration::from_micros(100 * (round % 23)));
         assert_eq!(child_of_busy(&busy.orders, body), Ended::Well, "child {round}");
     }
@@ -423,7 +422,7 @@ fn children_of_a_busy_process_use_the_global_pool() {
     });
 }
 
-/// std holds a lock while it writes of a panic.
+/// std holds a lock while it prints a panic.
 #[test]
 fn a_pool_from_before_the_fork_refuses_while_the_parent_panics() {
     let _watchdog = watchdog();
@@ -452,7 +451,7 @@ fn a_pool_from_before_the_fork_refuses_while_the_parent_panics() {
 
 // ---- In a task ----
 
-/// In the child of a task's: what it asks for is not its parent's pool's.
+/// For the child of a task. It must not use the pool of its parent.
 fn work_elsewhere(pool: &ThreadPool) {
     assert_eq!(filch::current_thread_index(), None);
     blames_the_fork("install", || pool.install(|| ()));
@@ -542,7 +541,7 @@ fn a_task_whose_core_is_wanted_back_forks() {
     alone("a_task_whose_core_is_wanted_back_forks", || {
         let (here, there) = (Arc::new(pool(1)), pool(1));
         let (pool, begun) = (here.clone(), Arc::new(Flag::new()));
-        // What the other pool asks for is still at it when the wait for that pool is over.
+        // The job that the other pool requests still runs when the wait for that pool is over.
         let waiter = here.spawn(move || {
             there.install(move || {
                 let begins = begun.clone();
@@ -560,7 +559,7 @@ fn a_task_whose_core_is_wanted_back_forks() {
     });
 }
 
-/// The child comes to the end of its job, where its thread would rest.
+/// The child reaches the end of its job, where its thread would become spare.
 #[test]
 fn a_task_that_was_off_its_core_forks_and_its_child_ends() {
     let _watchdog = watchdog();
@@ -604,7 +603,7 @@ fn a_task_of_a_busy_pool_forks() {
     });
 }
 
-/// `bottom`, with `depth` forks pending meanwhile.
+/// Runs `bottom` below `depth` pending forks.
 fn below_forks(depth: usize, bottom: &(impl Fn() + Sync)) {
     match depth {
         0 => bottom(),
@@ -626,7 +625,7 @@ fn a_task_forks_while_others_take_its_forks_by_force() {
                     forked.store(fork_on(), Ordering::Relaxed);
                 });
                 match forked.into_inner() {
-                    // SAFETY: ends the process here, whatever the frames below own.
+                    // SAFETY: ends the process here, so what the frames below own does not matter.
                     0 => unsafe { libc::_exit(0) },
                     pid => pid,
                 }
@@ -643,7 +642,7 @@ fn a_task_that_forks_may_build_a_pool_in_the_child() {
     let _watchdog = watchdog();
     alone("a_task_that_forks_may_build_a_pool_in_the_child", || {
         let outer = pool(2);
-        // Its threads have begun, and none is at a lock of std's.
+        // The pool's threads have started, and none is at a lock of std.
         use_pool(&outer);
         assert_eq!(outer.install(|| child(|| use_pool(&pool(2)))), Ended::Well);
         let elsewhere = || thread::spawn(use_free_functions).join().unwrap();
@@ -668,7 +667,7 @@ fn a_join_without_a_thief_ends_in_the_child() {
     });
 }
 
-/// The child ended by itself, after it had said why.
+/// Asserts that the child has reported the fork before it ended itself.
 #[track_caller]
 fn says_fork(output: Output) {
     assert_success(&output);

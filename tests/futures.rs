@@ -23,7 +23,7 @@ use futures_util::{pin_mut, select_biased};
 
 const SIZES: [usize; 3] = [1, 2, 4];
 
-/// Is pending so many times, and wakes itself each time.
+/// A future that is pending `times` times, and wakes itself each time.
 fn yields(mut times: usize) -> impl Future<Output = ()> + Send {
     poll_fn(move |context| {
         if times == 0 {
@@ -35,7 +35,7 @@ fn yields(mut times: usize) -> impl Future<Output = ()> + Send {
     })
 }
 
-/// Is pending so many times, and is woken by other threads or tasks.
+/// A future that is pending `times` times, and is woken by other threads or tasks.
 async fn hops(pool: &filch::ThreadPool, times: usize) {
     for _ in 0..times {
         pool.spawn(|| ()).await.unwrap();
@@ -120,7 +120,7 @@ fn workers_and_threads_block_on_futures() {
                     yields(3).await;
                 });
                 if policy == WaitPolicy::OwnDescendants && threads == 1 {
-                    continue; // no other worker is free to do what the future waits for
+                    continue; // no worker is free to run the task that the future waits for
                 }
                 let theirs = pool.clone();
                 let hop = move || block_on(async { hops(&theirs, 3).await });
@@ -131,7 +131,7 @@ fn workers_and_threads_block_on_futures() {
     }
 }
 
-/// In each other, and in the polls of futures.
+/// Nested calls, also in the polls of futures.
 #[test]
 fn block_on_works_inside_itself() {
     fn nest(pool: &Arc<filch::ThreadPool>, depth: u32) -> u32 {
@@ -170,19 +170,19 @@ fn handles_are_parts_of_select() {
                     assert_eq!(five.unwrap(), 5);
                     never
                 }
-                Either::Left(_) => unreachable!("it waits for ever"),
+                Either::Left(_) => unreachable!("it is pending for ever"),
             };
             completer.complete(6);
             let (never, late) =
                 (futures_util::FutureExt::fuse(never), futures_util::FutureExt::fuse(late));
             pin_mut!(never, late);
             let six = select_biased! {
-                _ = never => unreachable!("it waits for ever"),
+                _ = never => unreachable!("it is pending for ever"),
                 six = late => six.unwrap(),
             };
             assert_eq!(six, 6);
         });
-        assert!(!ledger.is_balanced(), "a handle that is dropped detaches");
+        assert!(!ledger.is_balanced(), "the dropped handle did not detach the future");
         drop(pool);
         ledger.assert_balanced("the pool has ended");
     }
@@ -195,7 +195,8 @@ fn a_future_is_cancelled_at_every_poll() {
     for threads in SIZES {
         let pool = Arc::new(pool(threads));
         for at in 0..sized(12, 5) {
-            // It cancels itself amid its poll, or is cancelled by another between two.
+            // The future cancels itself during a poll, or another thread cancels it between two
+            // polls.
             for by_itself in [true, false] {
                 let cancel: Arc<Mutex<Option<filch::FutureHandle<()>>>> = Arc::default();
                 let (cancels, inner) = (cancel.clone(), pool.clone());
@@ -221,8 +222,8 @@ fn a_future_is_cancelled_at_every_poll() {
                 }
                 *kept = Some(handle);
                 drop(kept);
-                // (If it was late to cancel itself.)
-                eventually("it ends", || {
+                // The future may have been too late to cancel itself.
+                eventually("the future ends", || {
                     let kept = lock(&cancel);
                     let handle = kept.as_ref().unwrap();
                     if polls.load(Ordering::Relaxed) > at {
@@ -236,11 +237,11 @@ fn a_future_is_cancelled_at_every_poll() {
         }
         drop(pool);
     }
-    ledger.assert_balanced("all ended");
+    ledger.assert_balanced("all futures have ended");
 }
 
 #[test]
-fn a_panic_is_the_result_and_a_panic_of_a_drop_is_the_handlers() {
+fn a_panic_is_the_result_and_a_panic_in_a_drop_goes_to_the_handler() {
     struct Bomb(u32);
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -273,15 +274,15 @@ fn a_panic_is_the_result_and_a_panic_of_a_drop_is_the_handlers() {
         let here = catch_unwind(AssertUnwindSafe(|| block_on(async { boom(11) })));
         assert_eq!(failed_with::<()>(here), 11);
         drop(pool);
-        // (What was not polled before it was cancelled has no bomb.)
+        // A future that was cancelled before its first poll has no bomb.
         let mut noted = noted.lock().unwrap().clone();
         noted.sort();
         assert!(noted == [9, 10] || noted == [8, 9, 10], "{noted:?}");
     }
 }
 
-/// In a wait that may run nothing else, of a worker that cannot hand off its core: no other worker
-/// is there for the polls, or to run the second closure of a fork.
+/// In a wait that may run nothing else, on a worker that cannot hand off its core. No other worker
+/// is free for the polls, or for the second side of a fork.
 #[test]
 fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
     let _watchdog = watchdog();
@@ -297,7 +298,7 @@ fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
                 filch::join(|| meeting.wait(), || meeting.wait());
                 yields(3).await;
             });
-            // With two workers, the other one polls it first.
+            // With two workers, the other one polls the future first.
             while threads == 2 && !is_polled.load(Ordering::Relaxed) {
                 step_aside();
             }
@@ -307,8 +308,8 @@ fn a_task_that_waits_for_a_future_runs_its_polls_and_their_forks() {
     }
 }
 
-/// The only worker of `here` waits for `there`, of which a thread joins a future of `here`. The
-/// polls after the first one are queued by the future, so no thread of `there` has asked for them.
+/// The only worker of `here` waits for `there`, where a thread joins a future of `here`. The future
+/// itself queues its polls after the first one, so no thread of `there` has requested them.
 #[test]
 fn a_future_of_a_pool_that_waits_for_the_joiner_is_polled_again() {
     let _watchdog = watchdog();
@@ -365,7 +366,7 @@ fn futures_that_wake_themselves_do_not_keep_work_from_outside_waiting() {
     for threads in SIZES {
         let pool = pool(threads);
         let done = Arc::new(AtomicBool::new(false));
-        // More than there are workers, so that none is ever without a task of its own.
+        // More futures than workers, so that each worker always has one in its queue.
         let spin = |done: Arc<AtomicBool>| async move {
             while !done.load(Ordering::Relaxed) {
                 yields(1).await;
@@ -379,7 +380,7 @@ fn futures_that_wake_themselves_do_not_keep_work_from_outside_waiting() {
 }
 
 #[test]
-fn what_waits_when_its_pool_ends_is_dropped() {
+fn futures_that_wait_when_their_pool_ends_are_dropped() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
     for threads in SIZES {
@@ -414,7 +415,7 @@ fn what_waits_when_its_pool_ends_is_dropped() {
     }
 }
 
-/// The drop of each wakes the next, which is dropped as well.
+/// The drop of each future wakes the next one, which is dropped as well.
 #[test]
 fn a_long_chain_of_futures_is_dropped_when_its_pool_ends() {
     let _watchdog = watchdog();
@@ -430,8 +431,8 @@ fn a_long_chain_of_futures_is_dropped_when_its_pool_ends() {
     }
 }
 
-/// The drop of each cancels the next, and waits for its end: by the handle, by the handle in
-/// another pool, or by a channel.
+/// The drop of each future cancels the next one, and waits for its end: by the handle, by the
+/// handle in another pool, or by a channel.
 #[test]
 fn each_of_a_chain_of_futures_waits_for_the_drop_of_the_next() {
     #[derive(Clone, Copy)]
@@ -515,12 +516,12 @@ fn futures_are_woken_beside_the_end_of_their_pool() {
         }
         completes.join().unwrap();
     }
-    ledger.assert_balanced("all ended");
+    ledger.assert_balanced("all futures have ended");
 }
 
-/// Dropped by one of its own workers, or in the background.
+/// The pool is dropped by its own worker, or ends in the background.
 #[test]
-fn a_pool_that_is_not_waited_for_drops_its_futures() {
+fn a_pool_for_whose_end_no_thread_waits_drops_its_futures() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -535,7 +536,7 @@ fn a_pool_that_is_not_waited_for_drops_its_futures() {
     };
     let here = pool(2);
     let handle = waits(&here);
-    // It refers to the pool longer than the threads do.
+    // The set refers to the pool longer than the threads do.
     let set = TaskSet::<()>::new_in(&here);
     here.shutdown_background();
     assert!(handle.join().unwrap_err().is_cancelled());
@@ -547,11 +548,11 @@ fn a_pool_that_is_not_waited_for_drops_its_futures() {
     drop(there);
     drops.join().unwrap();
     assert!(handle.join().unwrap_err().is_cancelled());
-    eventually("all are dropped", || ledger.is_balanced());
+    eventually("all futures are dropped", || ledger.is_balanced());
 }
 
-/// A thread takes over from one of the user that was a worker, and polls futures, while another
-/// thread of the pool, which has ended, drops those that wait.
+/// A thread takes over from a thread of the user's that was a worker, and polls futures. Another
+/// thread of the pool has ended meanwhile, and drops the futures that wait.
 #[test]
 fn a_future_that_is_polled_after_the_end_of_its_pool_is_dropped() {
     let _watchdog = watchdog();
@@ -587,7 +588,7 @@ fn a_future_that_is_polled_after_the_end_of_its_pool_is_dropped() {
     });
     let future = member.join().unwrap();
     assert!(future.join().unwrap_err().is_cancelled());
-    eventually("both are dropped", || ledger.is_balanced());
+    eventually("both futures are dropped", || ledger.is_balanced());
 }
 
 #[test]
@@ -613,7 +614,7 @@ fn block_on_takes_sets_completers_and_futures_at_once() {
     }
 }
 
-/// A waker may be woken on any thread, also before the wait, twice, and after the end.
+/// A waker may be woken on any thread, before the wait, twice, or after the end.
 #[test]
 fn block_on_is_woken_from_anywhere() {
     let _watchdog = watchdog();

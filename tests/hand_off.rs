@@ -1,6 +1,6 @@
-//! A worker that waits for another pool: it begins what that pool asks for and no other job of its
-//! own, what it waits for is never buried under what waits for it, and no more threads act than the
-//! pool has workers.
+//! Workers that wait for another pool. Such a worker runs jobs that the other pool requests, and
+//! begins no other job. A job that waits for a task never runs on top of that task (the task would
+//! be buried). No more threads run jobs than the pool has workers.
 
 mod common;
 #[path = "common/uses.rs"]
@@ -23,8 +23,9 @@ use uses::fib;
 
 // ---- A task under its joiner ----
 
-/// A task of a pool of `workers` waits for another pool by `wait`, which runs what it is given
-/// there: that has the pool run one that joins the first, by `join`.
+/// Spawns a task that waits for another pool by `wait`. The closure given to `wait` runs there, and
+/// spawns a second task in the first pool, which joins the first task by `join`. If a worker ran
+/// the second task on top of the first one, both would wait for ever.
 fn check_joiner(
     workers: usize,
     wait: fn(&ThreadPool, &(dyn Fn() + Sync)),
@@ -34,7 +35,7 @@ fn check_joiner(
     assert_eq!(joiner_of(&here, there, wait, join).join().unwrap(), 7);
 }
 
-/// The task that joins the first one.
+/// Returns the second task, which joins the first one.
 fn joiner_of(
     here: &Arc<ThreadPool>,
     there: Arc<ThreadPool>,
@@ -152,8 +153,8 @@ fn a_borrower_that_waits_for_another_pool_is_not_buried() {
     }
 }
 
-/// As `use_current_thread` has it: the thread of the user's that is a worker comes back to its
-/// code, and its pool ends when it does.
+/// With `use_current_thread`, a thread of the user's is a worker. It must return to the user's code
+/// as that worker, and its pool must end.
 #[test]
 fn a_member_that_waits_for_another_pool_is_not_buried() {
     let _watchdog = watchdog();
@@ -175,9 +176,9 @@ fn a_member_that_waits_for_another_pool_is_not_buried() {
     user.join().unwrap();
 }
 
-/// The wait is for a pool that waits for a third one, which needs the first.
+/// The first pool waits for the second one, which waits for the third, which needs the first.
 #[test]
-fn a_chain_of_waits_through_three_pools_comes_to_its_end() {
+fn a_chain_of_waits_through_three_pools_ends() {
     let _watchdog = watchdog();
     for _ in 0..sized(50, 2) {
         let pools = Arc::new([pool(1), pool(1), pool(1)]);
@@ -200,9 +201,9 @@ fn a_chain_of_waits_through_three_pools_comes_to_its_end() {
     }
 }
 
-// ---- Who acts in the core ----
+// ---- How many threads run jobs ----
 
-/// Counts those who are at work, and how many were at a time.
+/// Counts the threads that are at work, now and at most.
 #[derive(Default)]
 struct AtWork {
     now: AtomicUsize,
@@ -220,7 +221,8 @@ impl AtWork {
     }
 }
 
-/// Tasks that wait elsewhere between two parts of work, for what needs a task of their pool.
+/// Runs `count` tasks, each of which works, waits for `there`, and works again. The wait ends only
+/// after another task of `here` has run.
 fn tasks_with_waits(here: &Arc<ThreadPool>, there: &Arc<ThreadPool>, count: usize) -> Arc<AtWork> {
     let at_work = Arc::new(AtWork::default());
     let task = || {
@@ -228,7 +230,7 @@ fn tasks_with_waits(here: &Arc<ThreadPool>, there: &Arc<ThreadPool>, count: usiz
         here.clone().spawn(move || {
             let before = at_work.work(filch::current_thread_index);
             let theirs = at_work.clone();
-            // Joined, it would be part of this task, and run on top of it.
+            // Not joined: a joined task would be part of this one, and could run on top of it.
             let ran = Arc::new(Flag::new());
             let runs = ran.clone();
             there.install(|| {
@@ -251,7 +253,7 @@ fn no_more_threads_act_than_there_are_workers() {
         let (here, there) = (Arc::new(pool(workers)), Arc::new(pool(2)));
         let at_work = tasks_with_waits(&here, &there, 60);
         let most = at_work.most.load(Ordering::SeqCst);
-        assert!(most <= workers, "{most} at a time on {workers} workers");
+        assert!(most <= workers, "{most} threads at work on {workers} workers");
     }
 }
 
@@ -276,11 +278,11 @@ fn spare_threads_are_used_again_and_end_with_the_pool() {
         tasks_with_waits(&here, &there, 1);
     }
     let few = started.load(Ordering::SeqCst);
-    assert!((1..=2).contains(&few), "one task at a time, and {few} threads");
+    assert!((1..=2).contains(&few), "{few} threads for one task at a time");
     tasks_with_waits(&here, &there, 20);
     drop(here);
     let many = started.load(Ordering::SeqCst);
-    assert!(many <= 21, "twenty tasks at a time, and {many} threads");
+    assert!(many <= 21, "{many} threads for twenty tasks at a time");
     if !is_simulated() {
         assert_eq!(ended.load(Ordering::SeqCst), many);
     }
@@ -305,7 +307,7 @@ fn a_fork_of_a_worker_that_handed_off_knows_whether_it_has_migrated() {
     assert_eq!(task.join().unwrap(), 5);
 }
 
-// ---- How many jobs are begun ----
+// ---- How many jobs are live ----
 
 const POLICIES: [WaitPolicy; 2] = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
 
@@ -313,7 +315,7 @@ fn with_policy(workers: usize, policy: WaitPolicy) -> ThreadPool {
     any_wait_builder().num_threads(workers).wait_policy(policy).build().unwrap()
 }
 
-/// Jobs of a pool that each wait for another one.
+/// Runs `count` jobs, each of which waits for another pool. A job is live while it waits.
 fn check_live_jobs(
     workers: usize,
     policy: WaitPolicy,
@@ -349,7 +351,7 @@ fn in_a_scope_with_handles(count: usize, job: &(dyn Fn() + Sync)) {
 }
 
 #[test]
-fn as_many_jobs_are_live_as_there_are_workers() {
+fn no_more_jobs_are_live_than_there_are_workers() {
     let _watchdog = watchdog();
     for (workers, policy) in [1, 2, 4].into_iter().flat_map(|n| POLICIES.map(|policy| (n, policy)))
     {
@@ -360,7 +362,7 @@ fn as_many_jobs_are_live_as_there_are_workers() {
 }
 
 #[test]
-fn thousands_of_jobs_that_wait_for_another_pool_are_on_no_stack() {
+fn thousands_of_jobs_that_wait_for_another_pool_do_not_pile_up() {
     let _watchdog = watchdog();
     // `ci/long` runs this optimized.
     let jobs = if cfg!(debug_assertions) { 2000 } else { 4000 };
@@ -371,9 +373,9 @@ fn thousands_of_jobs_that_wait_for_another_pool_are_on_no_stack() {
     }
 }
 
-// ---- What the other pool asks for ----
+// ---- Jobs that the other pool requests ----
 
-/// Installs in each of two pools in turn.
+/// Nests `depth` calls of `install`, in the two pools alternately.
 fn to_and_fro(depth: u32, pools: [&ThreadPool; 2]) -> u32 {
     match depth {
         0 => 0,
@@ -394,7 +396,8 @@ fn two_pools_call_into_each_other() {
     }
 }
 
-/// Tasks of `a`, which its only worker has queued, or one from outside, are joined in `b`.
+/// A worker of `b` joins tasks of `a` while the only worker of `a` waits for it. That worker has
+/// queued some of the tasks, and others come from a thread outside.
 #[test]
 fn tasks_are_joined_in_another_pool() {
     let _watchdog = watchdog();
@@ -425,7 +428,8 @@ fn tasks_are_joined_in_another_pool() {
     }
 }
 
-/// In one pool, a worker of the other opens a scope: what its tasks spawn is waited for there.
+/// The only worker of `a` waits for `b`, whose worker waits for a scope of `a`. The scope's tasks
+/// must run, and so must the tasks that they spawn.
 #[test]
 fn tasks_of_a_scope_of_another_pool_spawn_more_of_them() {
     let _watchdog = watchdog();
@@ -447,8 +451,8 @@ fn tasks_of_a_scope_of_another_pool_spawn_more_of_them() {
     }
 }
 
-/// The only worker of a pool waits for another pool's thread, which waits for the worker's tasks
-/// while it is no worker: in `blocking`, or in the destructor of a thread-local.
+/// The only worker of a pool waits for a thread of another pool. That thread waits for the worker's
+/// tasks at a point where it is no worker: in `blocking`, or in the destructor of a thread-local.
 #[test]
 fn a_thread_that_is_no_worker_waits_for_tasks_of_a_worker_that_waits_for_it() {
     struct AtEnd(RefCell<Option<Box<dyn FnOnce()>>>);
@@ -481,7 +485,8 @@ fn a_thread_that_is_no_worker_waits_for_tasks_of_a_worker_that_waits_for_it() {
     }
 }
 
-/// A task of `a` that a worker of `b` spawns there comes to the only worker, which waits for `b`.
+/// The only worker of `a` waits for `b`. A worker of `b` spawns a task in `a` and waits for its
+/// message. The waiting worker must run the task.
 #[test]
 fn a_task_that_the_awaited_task_spawned_is_run() {
     let _watchdog = watchdog();
@@ -502,8 +507,8 @@ fn a_task_that_the_awaited_task_spawned_is_run() {
     }
 }
 
-/// Tasks with handles, each of which waits for another pool, which asks for the next: more of them
-/// than threads may be away.
+/// Tasks with handles wait for another pool, which waits for the next such task, and so on. There
+/// are more of them than spare threads.
 #[test]
 fn more_tasks_than_there_are_spare_threads_wait_for_another_pool() {
     fn nest(left: usize, here: &Arc<ThreadPool>, there: &Arc<ThreadPool>) {
@@ -516,7 +521,7 @@ fn more_tasks_than_there_are_spare_threads_wait_for_another_pool() {
                 }
                 runs.raise();
             };
-            // Its handle is kept, so that somebody might wait for it.
+            // The handle is kept: a task that can still be joined hands off its core when it waits.
             let task = here.spawn(next);
             ran.hold();
             drop(task);
@@ -526,7 +531,7 @@ fn more_tasks_than_there_are_spare_threads_wait_for_another_pool() {
     if is_simulated() {
         return;
     }
-    // Each holds a worker of the one pool while it waits for the other.
+    // Each nested call holds a worker of `there`.
     let count = 200;
     let here = Arc::new(pool(1));
     let there = Arc::new(pool(count + 10));
@@ -537,8 +542,8 @@ fn more_tasks_than_there_are_spare_threads_wait_for_another_pool() {
     task.join().unwrap();
 }
 
-/// The shape that deadlocks where no spare thread can be had: what the other pool asks for stands
-/// on top of the task that it joins. With one spare thread it does not.
+/// The shape that deadlocks without a spare thread: the job that the other pool requests joins the
+/// task below it on the stack. With one spare thread it ends.
 #[test]
 fn a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread() {
     let with_most = |most: usize| {
@@ -556,23 +561,28 @@ fn a_dump_tells_of_a_wait_for_which_there_is_no_spare_thread() {
         assert!(!here.dump().to_string().contains("keep their cores"));
         assert!(here.dump().to_string().contains("1 spare threads of at most 1"));
         assert_eq!(here.counters().spare_threads, 1);
-        common::eventually("all have their cores", || here.counters().threads_off_core == 0);
+        common::eventually("all threads have their cores back", || {
+            here.counters().threads_off_core == 0
+        });
 
         let here = with_most(0);
         let joiner = joiner_of(&here, Arc::new(plain(1)), install, joined);
-        common::eventually("it tells", || here.dump().to_string().contains(tells));
+        common::eventually("the dump tells of the wait", || {
+            here.dump().to_string().contains(tells)
+        });
         rest(Duration::from_millis(50));
         let text = here.dump().to_string();
         assert!(!joiner.is_finished() && text.contains(tells), "{text}");
         assert!(text.contains("2 jobs on its stack, waits for a task"), "{text}");
         assert_eq!(here.counters().spare_threads, 0);
-        // They wait for ever.
+        // The two tasks wait for ever.
         std::mem::forget((joiner, here));
     });
 }
 
-/// A worker of another pool asks for a task, which begins otherwise. The request is empty then, and
-/// a wait takes it instead of handing its core off for it.
+/// A worker of another pool requests a task, which then starts without the request. The request
+/// that is left is empty. A wait must take it from the queue instead of handing off its core for
+/// it.
 #[test]
 fn a_request_that_is_empty_needs_no_spare_thread() {
     let _watchdog = watchdog();
@@ -583,7 +593,7 @@ fn a_request_that_is_empty_needs_no_spare_thread() {
     let task = here.spawn(move || {
         let asked = own.spawn(|| ());
         let joins = other.spawn(|| asked.join().unwrap());
-        // The task and the request.
+        // Until the task and the request for it are queued.
         while depth(&own) < 2 {
             thread::yield_now();
         }
@@ -604,7 +614,6 @@ fn a_request_that_is_empty_needs_no_spare_thread() {
     assert_eq!(here.counters().spare_threads, 0);
 }
 
-/// However many tasks wait elsewhere, no more threads are started than there may be.
 #[test]
 fn a_pool_starts_no_more_spare_threads_than_it_may() {
     let _watchdog = watchdog();
@@ -617,7 +626,7 @@ fn a_pool_starts_no_more_spare_threads_than_it_may() {
     }
 }
 
-/// In pools that start no spare threads, what is asked for runs on top of the wait.
+/// In pools that start no spare threads, cross-pool jobs run on top of waits.
 #[test]
 fn cross_pool_jobs_run_where_there_is_no_other_thread() {
     let _watchdog = watchdog();
@@ -639,27 +648,28 @@ fn cross_pool_jobs_run_where_there_is_no_other_thread() {
     }
 }
 
-// ---- Anything in anything ----
+// ---- Random programs ----
 
-/// A number of a program, and how it comes about.
+/// A number, and how it is computed.
 enum Step {
     Number(u64),
-    /// The sum of two, by `join`.
+    /// The sum of two steps, by `join`.
     Fork(Box<[Step; 2]>),
-    /// The sum of some, as tasks of a scope, of which the first is joined by its handle.
+    /// The sum of steps, by tasks of a scope. The first task is joined by its handle.
     Scope(Vec<Step>),
-    /// In that pool.
+    /// A step that is installed in another pool.
     Elsewhere(usize, Box<Step>),
-    /// The sum of some, as tasks of a scope of that pool, where the calling thread stays.
+    /// The sum of steps, by tasks of a scope of another pool. The scope's closure stays on the
+    /// calling thread.
     Spread(usize, Vec<Step>),
-    /// That of an older task, which is joined.
+    /// The value of an older task, which is joined.
     Join(usize),
 }
 
-/// Tasks that join older ones, each in a pool.
+/// Tasks, each in a pool. A task joins older tasks only.
 struct Program {
     tasks: Vec<(usize, Step)>,
-    /// The tasks that no other joins.
+    /// The tasks that no other task joins.
     free: Vec<usize>,
 }
 
@@ -681,7 +691,7 @@ impl Program {
         Program { tasks, free }
     }
 
-    /// What each task comes to.
+    /// The value of each task.
     fn serial(&self) -> Vec<u64> {
         let mut values = Vec::new();
         for (_, step) in &self.tasks {
@@ -752,7 +762,7 @@ impl Step {
             }
             Step::Elsewhere(pool, step) => run.pools[*pool].install(|| step.run(run)),
             Step::Join(task) => {
-                // It is being spawned, if it is not there yet.
+                // Until the handle is there, the task is still being spawned.
                 loop {
                     if let Some(handle) = lock(&run.handles[*task]).take() {
                         return handle.join().unwrap();
@@ -764,7 +774,7 @@ impl Step {
     }
 }
 
-/// Runs the tasks, and returns the sum of those that no other joins.
+/// Runs the tasks, and returns the sum of those that no other task joins.
 fn run(program: Program, pools: Vec<ThreadPool>) -> u64 {
     let handles = program.tasks.iter().map(|_| Mutex::new(None)).collect();
     let run = Arc::new(Run { pools, handles });
@@ -791,14 +801,14 @@ fn tasks_that_join_older_ones_across_pools_end() {
     }
 }
 
-// ---- Who is not to be kept out, or let in ----
+// ---- Hand-offs by members and in handlers; cores to lend; locks ----
 
-/// Waits elsewhere on the calling worker, in a task that somebody might wait for, so that the
-/// worker's thread leaves its core.
+/// Makes the calling worker's thread leave its core: it waits for another pool, in a task that
+/// could still be joined.
 fn hand_off_the_core(there: &ThreadPool) {
     filch::scope(|s| {
         let task = s.spawn(|| there.install(|| rest(Duration::from_millis(2))));
-        // Joined, it would be run as part of this. (A leak, of which `ci/asan` is told.)
+        // If it were joined, it would run as part of this job. `ci/asan` expects this leak.
         std::mem::forget(task);
     });
 }
@@ -810,8 +820,8 @@ fn a_member_that_was_off_its_core_goes_on_and_its_pool_ends() {
         return;
     }
     for workers in [1, 2] {
-        let stand_ins = Arc::new(AtomicUsize::new(0));
-        let (started, ended) = (stand_ins.clone(), stand_ins.clone());
+        let threads = Arc::new(AtomicUsize::new(0));
+        let (started, ended) = (threads.clone(), threads.clone());
         let user = std::thread::spawn(move || {
             let here = builder()
                 .num_threads(workers)
@@ -828,7 +838,7 @@ fn a_member_that_was_off_its_core_goes_on_and_its_pool_ends() {
         let here = user.join().unwrap();
         assert_eq!(here.install(|| fib(10)), 55);
         drop(here);
-        assert_eq!(stand_ins.load(Ordering::SeqCst), 0);
+        assert_eq!(threads.load(Ordering::SeqCst), 0);
     }
 }
 
@@ -858,8 +868,8 @@ fn handlers_may_wait_for_another_pool() {
     }
 }
 
-/// A thread from outside waits, as a worker, for something that who is away from a core comes to
-/// say.
+/// A thread from outside borrows a core, and waits as a worker for a message from a task whose
+/// thread has handed off another core. If the borrower had that core, the message would never come.
 #[test]
 fn a_core_that_was_handed_off_is_not_lent() {
     let _watchdog = watchdog();
@@ -884,7 +894,7 @@ fn a_core_that_was_handed_off_is_not_lent() {
         let me = std::thread::current().id();
         let wait = move || {
             go_on.raise();
-            // If the job had been handed over, the spare thread might have run it.
+            // If the job was injected instead, a spare thread may run it.
             let is_borrower = std::thread::current().id() == me;
             if is_borrower {
                 assert_eq!(says.recv(), Ok(7));
@@ -896,10 +906,11 @@ fn a_core_that_was_handed_off_is_not_lent() {
         task.join().unwrap();
         drop(says);
     }
-    assert!(borrowed > 0, "there was a core to be lent");
+    assert!(borrowed > 0, "no core was ever lent");
 }
 
-/// Own descendants only: who holds a lock across a join makes no way for one who wants it.
+/// Under `OwnDescendants`, a thread that wants its core back may need a lock that the core's holder
+/// has. The holder must keep the core across its join.
 #[test]
 fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     let _watchdog = watchdog();
@@ -909,7 +920,7 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     let own = any_wait_builder().num_threads(3).wait_policy(WaitPolicy::OwnDescendants);
     let (here, there) = (own.build().unwrap(), pool(1));
     let shared = Arc::new((Mutex::new(()), [(); 5].map(|()| Flag::new())));
-    let [is_busy, is_away, ..] = &shared.1;
+    let [is_busy, is_off_core, ..] = &shared.1;
     let theirs = [(); 3].map(|()| shared.clone());
     let [for_busy, for_waiter, for_holder] = theirs;
     let busy = here.spawn(move || {
@@ -918,20 +929,20 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     });
     is_busy.hold();
     let waiter = here.spawn(move || {
-        let (lock, [_, is_away, go_on, ..]) = &*for_waiter;
+        let (lock, [_, is_off_core, go_on, ..]) = &*for_waiter;
         there.install(|| {
-            is_away.raise();
+            is_off_core.raise();
             go_on.hold();
         });
         drop(common::lock(lock));
     });
-    is_away.hold();
+    is_off_core.hold();
     let holder = here.spawn(move || {
-        let (lock, [_, _, go_on, is_stolen, go_away]) = &*for_holder;
+        let (lock, [_, _, go_on, is_stolen, busy_may_end]) = &*for_holder;
         let _guard = common::lock(lock);
         let first = || {
-            // The other worker is to have the second side.
-            go_away.raise();
+            // Another worker must steal the second side.
+            busy_may_end.raise();
             is_stolen.poll();
         };
         let second = || {
@@ -946,14 +957,14 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     }
 }
 
-// ---- Cores that are left in handlers, by members, and in pools that have ended ----
+// ---- Hand-offs in handlers, by members, and in pools that have ended ----
 
 fn plain(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
-/// Waits for tasks that wait for `other`, of which somebody may hold the handles. Within a job, or
-/// in a handler, their waits leave the core.
+/// Waits for tasks that wait for `other` and could still be joined. Inside a job or a handler,
+/// their waits hand off the core.
 fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
     filch::scope(|s| {
         (0..tasks)
@@ -961,7 +972,8 @@ fn wait_elsewhere(other: &ThreadPool, tasks: usize, pause: Duration) {
     });
 }
 
-/// What runs on top of a handler may leave the core: then the handler's thread is a borrower.
+/// A job that runs on top of a handler may hand off the core. Then the handler's thread is a
+/// borrower.
 #[test]
 fn one_thread_has_a_core_that_was_handed_off_in_a_handler() {
     let _watchdog = watchdog();
@@ -979,7 +991,11 @@ fn one_thread_has_a_core_that_was_handed_off_in_a_handler() {
             let spawn = || {
                 let running = running.clone();
                 drop(filch::spawn(move || {
-                    assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two in a pool of one");
+                    assert_eq!(
+                        running.fetch_add(1, Ordering::SeqCst),
+                        0,
+                        "two tasks at a time on one worker"
+                    );
                     (0..20).for_each(|_| thread::yield_now());
                     running.fetch_sub(1, Ordering::SeqCst);
                 }));
@@ -1019,7 +1035,7 @@ fn start_and_park_handlers_may_wait_for_a_task_that_hands_off_their_core() {
     }
 }
 
-/// A spare thread's start handler joins the task whose thread is away from that core.
+/// A spare thread's start handler joins the task whose thread has handed off that core.
 #[test]
 fn a_start_handler_may_join_a_task_that_is_off_its_core() {
     static HANDLE: Mutex<Option<filch::JoinHandle<i32>>> = Mutex::new(None);
@@ -1036,19 +1052,19 @@ fn a_start_handler_may_join_a_task_that_is_off_its_core() {
     let gate = Arc::new(common::Gate::new());
     let (theirs, begun) = (gate.clone(), Arc::new(Flag::new()));
     let begins = begun.clone();
-    let away = pool.spawn(move || {
+    let waits = pool.spawn(move || {
         begins.raise();
         theirs.wait();
         other.install(|| thread::sleep(Duration::from_millis(50)));
         1
     });
     begun.hold();
-    *HANDLE.lock().unwrap() = Some(away);
+    *HANDLE.lock().unwrap() = Some(waits);
     gate.open();
     assert_eq!(pool.spawn(|| 4).join().unwrap(), 4);
 }
 
-/// What runs on top of a member's wait leaves the core, and the member has it back as a borrower.
+/// A job on top of a member's wait hands off the core. The member gets it back as a borrower.
 #[test]
 fn a_member_that_became_a_borrower_in_its_wait_makes_way() {
     let _watchdog = watchdog();
@@ -1072,16 +1088,16 @@ fn a_member_of_a_pool_that_has_ended_goes_on() {
         let builder = ThreadPoolBuilder::new().num_threads(3).use_current_thread();
         builder.build().unwrap().shutdown_background();
         thread::sleep(Duration::from_millis(100));
-        // No other thread takes over from it any more.
+        // From now on, no other thread takes over its core.
         let queued = filch::spawn(|| 5);
-        let away = {
+        let waits = {
             let other = Arc::new(plain(1));
             filch::spawn(move || other.install(slow))
         };
         filch::yield_now();
-        away.join().unwrap();
+        waits.join().unwrap();
         assert_eq!(queued.join().unwrap(), 5);
-        // It is woken for what comes from outside.
+        // Jobs from outside still wake it.
         let given = filch::in_place_scope(|s| {
             other.install(|| {
                 slow();
@@ -1094,7 +1110,7 @@ fn a_member_of_a_pool_that_has_ended_goes_on() {
 }
 
 #[test]
-fn the_others_end_in_the_background_when_a_member_was_off_its_core() {
+fn the_other_workers_end_in_the_background_after_a_member_was_off_its_core() {
     let _watchdog = watchdog();
     let life = || {
         let exits = Arc::new(AtomicUsize::new(0));
@@ -1104,14 +1120,14 @@ fn the_others_end_in_the_background_when_a_member_was_off_its_core() {
         let pool = builder.build().unwrap();
         for _ in 0..20 {
             filch::in_place_scope(|s| {
-                let away = s.spawn(|| other.install(|| thread::sleep(Duration::from_millis(2))));
-                while !away.is_finished() {
+                let waits = s.spawn(|| other.install(|| thread::sleep(Duration::from_millis(2))));
+                while !waits.is_finished() {
                     filch::yield_now();
                 }
             });
         }
         pool.shutdown_background();
-        common::eventually("the others end", || exits.load(Ordering::SeqCst) >= 2);
+        common::eventually("the other workers end", || exits.load(Ordering::SeqCst) >= 2);
     };
     thread::spawn(life).join().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Whose threads a pool works on: its own, its builder's, a spawn handler's or a scope's.
+//! On whose threads a pool works: its own, its builder's, a spawn handler's or a scope's.
 
 mod common;
 
@@ -55,7 +55,7 @@ fn the_builders_thread_is_worker_0() {
                 let ids = filch::broadcast(|_| thread::current().id());
                 assert_eq!((ids.len(), ids[0]), (threads, me));
                 if let (Some(base), Some(now)) = (base, thread_count()) {
-                    assert_eq!(now, base + threads, "this one, and all but one of the pool");
+                    assert_eq!(now, base + threads, "this thread, and all but one of the pool");
                 }
             });
             threads_return_to(base);
@@ -75,12 +75,12 @@ fn a_thread_is_a_worker_of_one_pool_only() {
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let within = pool.install(|| ThreadPoolBuilder::new().use_current_thread().build().is_err());
     assert!(within);
-    // The refusal leaves the thread as it was.
+    // The refusal has left the thread as it was.
     assert_eq!(filch::current_thread_index(), None);
 }
 
-/// Closures of the builder's run before the thread becomes a worker, and may make it one of another
-/// pool.
+/// The builder's closures run before the thread becomes a worker. They may make it a worker of
+/// another pool.
 #[test]
 fn a_closure_of_the_builder_may_build_a_pool_of_the_same_thread() {
     let _watchdog = watchdog();
@@ -117,7 +117,7 @@ fn a_closure_of_the_builder_may_build_a_pool_of_the_same_thread() {
     });
 }
 
-/// The thread becomes a member last, when nothing of the builder's can panic any more.
+/// The thread becomes a member last, when no closure of the builder can panic any more.
 #[test]
 fn a_build_that_panics_makes_no_member() {
     let _watchdog = watchdog();
@@ -137,9 +137,9 @@ fn a_build_that_panics_makes_no_member() {
     assert_eq!(filch::current_thread_index(), None);
 }
 
-/// What is asked at the thread's end, when its membership has ended or is about to.
+/// Calls at the thread's end, when its membership has ended or is about to end.
 #[test]
-fn thread_locals_of_the_builders_thread_may_ask_and_build_as_it_ends() {
+fn thread_locals_of_the_builders_thread_may_call_and_build_as_it_ends() {
     struct AtEnd(mpsc::Sender<(Option<usize>, bool, u64)>);
     impl Drop for AtEnd {
         fn drop(&mut self) {
@@ -168,15 +168,15 @@ fn thread_locals_of_the_builders_thread_may_ask_and_build_as_it_ends() {
 }
 
 #[test]
-fn others_work_for_the_builders_thread_and_it_for_them() {
+fn other_workers_work_for_the_builders_thread_and_it_for_them() {
     let _watchdog = watchdog();
     on_a_thread(|| {
         let pool = with_this_thread(2);
-        // Stolen from this thread, which is away.
+        // Stolen from this thread, which is blocked.
         let (sender, receiver) = mpsc::channel();
         filch::spawn(move || sender.send(filch::current_thread_index()).unwrap());
         assert_eq!(receiver.recv().unwrap(), Some(1));
-        // From outside; worker 1 is held, so that this thread has to do it.
+        // From outside. Worker 1 is held, so this thread has to run it.
         let (held, gate) = (Arc::new(Gate::new()), Arc::new(Gate::new()));
         let (theirs, started) = (gate.clone(), held.clone());
         filch::spawn(move || {
@@ -186,7 +186,7 @@ fn others_work_for_the_builders_thread_and_it_for_them() {
         held.wait();
         let result = thread::scope(|s| {
             let outside = s.spawn(|| pool.install(filch::current_thread_index));
-            eventually("it works while it yields", || {
+            eventually("this thread works while it yields", || {
                 filch::yield_now();
                 outside.is_finished()
             });
@@ -198,7 +198,7 @@ fn others_work_for_the_builders_thread_and_it_for_them() {
 }
 
 #[test]
-fn a_pool_of_the_builders_thread_alone_runs_what_is_pending_when_it_is_dropped() {
+fn a_pool_of_the_builders_thread_alone_runs_pending_tasks_when_it_is_dropped() {
     let _watchdog = watchdog();
     on_a_thread(|| {
         let pool = with_this_thread(1);
@@ -212,7 +212,7 @@ fn a_pool_of_the_builders_thread_alone_runs_what_is_pending_when_it_is_dropped()
         assert_eq!(ran.load(Ordering::Relaxed), 0);
         drop(pool);
         assert_eq!(ran.load(Ordering::Relaxed), 101);
-        // It is a worker still.
+        // The thread is still a worker.
         assert_eq!((filch::current_thread_index(), fib(10)), (Some(0), 55));
         assert_eq!(filch::yield_now(), Some(Yield::Idle));
     });
@@ -259,7 +259,7 @@ fn dropping_the_pool_on_another_thread_does_not_wait_for_the_member() {
         on_a_thread(|| {
             let pool = with_this_thread(3);
             on_a_thread(move || drop(pool));
-            // Its threads are there for as long as this one is.
+            // The pool's threads live as long as this one does.
             assert_eq!(filch::broadcast(|context| context.index()), [0, 1, 2]);
             assert_eq!(fib(15), 610);
         });
@@ -287,14 +287,14 @@ fn threads_that_end_in_the_background_leave_the_builders_thread() {
                 });
             }
             thread::scope(|s| {
-                // On this thread it would run what is pending itself.
+                // This thread would run the pending tasks itself.
                 s.spawn(|| pool.unwrap().shutdown_background());
             });
             gate.open();
             threads.into_iter().for_each(|thread| thread.join().unwrap());
-            // What this thread has spawned they have run.
+            // The pool's threads have run what this thread has spawned.
             assert_eq!(ran.load(Ordering::Relaxed), if busy { 100 } else { 0 });
-            // It is a worker still, and alone.
+            // This thread is still a worker, and now the only one.
             assert_eq!((filch::current_thread_index(), fib(15)), (Some(0), 610));
             assert_eq!(filch::scope(|s| s.spawn(|| 3).join().unwrap()), 3);
             assert_eq!(filch::spawn(|| 4).join().unwrap(), 4);
@@ -302,7 +302,7 @@ fn threads_that_end_in_the_background_leave_the_builders_thread() {
     }
 }
 
-/// Also those that are pinned to workers whose threads have ended.
+/// This includes parts that are pinned to workers whose threads have ended.
 #[test]
 fn the_builders_thread_runs_all_parts_of_its_broadcasts_alone() {
     let _watchdog = watchdog();
@@ -325,7 +325,7 @@ fn the_builders_thread_runs_all_parts_of_its_broadcasts_alone() {
     });
 }
 
-/// There is no spare thread for the task that completes the handle.
+/// There is no spare thread to run the task that completes the handle.
 #[test]
 fn the_builders_thread_alone_runs_what_its_tasks_wait_for() {
     let _watchdog = watchdog();
@@ -356,7 +356,7 @@ fn the_builders_thread_alone_runs_what_its_tasks_wait_for() {
     });
 }
 
-/// The job that completes the handle comes from another thread while the wait for it sleeps.
+/// The job that completes the handle comes from another thread while the waiter sleeps.
 #[test]
 fn the_builders_thread_alone_is_woken_for_what_its_tasks_wait_for() {
     let _watchdog = watchdog();
@@ -396,15 +396,15 @@ fn a_thread_that_takes_over_in_a_pool_that_has_ended_ends() {
             threads_return_to(with_one);
             filch::spawn(move || _ = task.fetch_add(1, Ordering::Relaxed));
         });
-        eventually("the task left behind", || ran.load(Ordering::Relaxed) == 1);
+        eventually("the pending task runs", || ran.load(Ordering::Relaxed) == 1);
         threads_return_to(base);
     });
 }
 
 // ---- The end of a process whose first thread was a worker ----
 
-/// Runs `exit` on the thread that has built a pool with itself, in a process of its own, which is
-/// to end there with success.
+/// Runs `exit` in a separate process, on the thread that has built a pool with itself. The process
+/// must end there with success.
 #[track_caller]
 fn ends_in(name: &str, exit: fn() -> !) {
     let _watchdog = watchdog();
@@ -471,7 +471,7 @@ fn a_build_that_fails_does_not_wait_for_builders_that_were_kept() {
         Ok(())
     });
     assert!(matches!(failed.unwrap_err().kind(), BuildErrorKind::Spawn { index: 2, .. }));
-    kept.pop().unwrap().run(); // at once, as there is no pool
+    kept.pop().unwrap().run(); // returns at once: there is no pool
     drop(kept);
 
     let mut kept: Vec<ThreadBuilder> = Vec::new();
@@ -528,7 +528,7 @@ fn a_pool_of_scoped_threads_lends_them_what_lives_outside() {
     assert_eq!(ended.into_inner(), 3);
 }
 
-/// The calling thread is one of the pool's, and no longer when the pool has ended.
+/// The calling thread is a worker of the pool until the pool ends.
 #[test]
 fn a_pool_of_scoped_threads_and_the_calling_one_ends() {
     let _watchdog = watchdog();
@@ -541,7 +541,7 @@ fn a_pool_of_scoped_threads_and_the_calling_one_ends() {
                     |pool| {
                         assert_eq!(filch::current_thread_index(), Some(0));
                         assert_eq!(pool.join(|| fib(12), || fib(13)), (144, 233));
-                        // Left for the end of the pool, what it spawns included.
+                        // Left for the end of the pool, as are the tasks that these spawn.
                         for _ in 0..10 {
                             filch::spawn(|| drop(filch::spawn(|| fib(10))));
                         }
@@ -560,7 +560,7 @@ fn a_pool_of_scoped_threads_and_the_calling_one_ends() {
             let broadcasts = scoped().unwrap();
             assert_eq!(broadcasts.load(Ordering::Relaxed), threads);
             assert_eq!(filch::current_thread_index(), None);
-            // It can be done again, and a panic comes out of it.
+            // The thread can do it again, and a panic comes out of it.
             assert_eq!(scoped().unwrap().load(Ordering::Relaxed), threads);
             assert_eq!(ran.load(Ordering::Relaxed), 20);
             let builder = ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
@@ -582,7 +582,7 @@ fn panics_around_scoped_threads_come_out_when_all_have_ended() {
     let build = || ThreadPoolBuilder::new().num_threads(2);
     assert_eq!(caught(|| build().build_scoped(run, |_| boom(1))), 1);
     assert_eq!(ended.load(Ordering::Relaxed), 2);
-    // std keeps the payload of a scoped thread's panic to itself.
+    // std does not hand out the payload of a scoped thread's panic.
     let panics = |worker: ThreadBuilder| {
         worker.run();
         boom(2)
@@ -615,14 +615,14 @@ fn without_lent_cores_all_work_is_done_by_the_pools_threads() {
                 is_own();
                 s.spawn(is_own);
             });
-            // Both sides run on another thread than the caller's.
+            // Neither side runs on the caller's thread.
             let moved = pool.join_context(|a| a.migrated(), |b| b.migrated());
             assert_eq!(moved, (true, true));
         }
     }
 }
 
-/// What is set for a pool's threads holds for all that work, unless callers are asked to.
+/// All work runs on threads with the pool's settings, unless the builder lends cores to callers.
 #[test]
 fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
     thread_local!(static STARTED: Cell<bool> = const { Cell::new(false) });
@@ -642,7 +642,7 @@ fn callers_do_not_work_where_threads_have_a_stack_size_or_a_start_handler() {
     eventually("a core is free to be lent", || works(&asked).contains(&(true, false)));
 }
 
-// ---- Ends that are not waited for ----
+// ---- Ends in the background ----
 
 #[test]
 fn a_pool_may_end_in_the_background() {
@@ -702,8 +702,8 @@ fn a_panic_that_no_caller_waits_for_may_end_the_process() {
 }
 
 #[test]
-fn so_may_a_panic_in_the_panic_handler() {
-    ends_the_process("so_may_a_panic_in_the_panic_handler", || {
+fn a_panic_in_the_panic_handler_may_end_the_process() {
+    ends_the_process("a_panic_in_the_panic_handler_may_end_the_process", || {
         aborting().panic_handler(|_| boom(2)).build().unwrap().spawn(|| boom(1));
         never()
     });

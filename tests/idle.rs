@@ -89,7 +89,7 @@ fn workers_beside_a_long_task_use_no_cpu() {
     });
 }
 
-/// Lets a worker wait in a task for a stolen fork, and measures the pool meanwhile.
+/// Makes a worker wait in a task for a stolen fork, and measures the pool meanwhile.
 fn wait_for_a_stolen_fork(prefix: &'static str, keeps_handle: bool) {
     let (pool, gate, stolen) = (named_pool(4, prefix), Gate::new(), Flag::new());
     pool.in_place_scope(|s| {
@@ -127,7 +127,7 @@ fn a_worker_that_waits_in_a_task_with_a_handle_sleeps() {
 }
 
 #[test]
-fn an_idle_pool_counts_nothing() {
+fn an_idle_pool_does_not_change_its_counters() {
     let _watchdog = watchdog();
     if is_simulated_without(TIME) {
         return;
@@ -146,11 +146,11 @@ fn an_idle_pool_counts_nothing() {
     assert_eq!(pool.counters().total(), before.total());
 }
 
-/// A nap is exact to a nanosecond where the system can; user code, and the threads that it starts,
-/// have timers as they were.
+/// If the system can, workers nap with a timer slack of one nanosecond. The timers of user code,
+/// and of threads that it starts, must not change.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_sentrys_sleeps_leave_the_timers_of_user_code_alone() {
+fn the_sleeps_of_the_sentry_leave_the_timers_of_user_code_alone() {
     /// By how many nanoseconds timed sleeps of this thread may be late.
     fn slack() -> i32 {
         // SAFETY: this request touches no memory.
@@ -163,9 +163,9 @@ fn the_sentrys_sleeps_leave_the_timers_of_user_code_alone() {
     let own = slack();
     let pool = pool(3);
     for _ in 0..20 {
-        // Workers nap while others fork, and a moment longer.
+        // Workers take short sleeps while others fork, and for a moment after.
         pool.join(|| fib(16), || fib(16));
-        assert_eq!(slack(), own, "of the caller, who may have worked");
+        assert_eq!(slack(), own, "the timer slack of the caller has changed");
         let seen = pool.broadcast(|_| {
             thread::sleep(Duration::from_micros(100));
             join(|| fib(10), || fib(10));
@@ -177,8 +177,8 @@ fn the_sentrys_sleeps_leave_the_timers_of_user_code_alone() {
 
 // ---- Awake again ----
 
-/// Pauses of different lengths, so that calls meet workers that search, that
-/// are falling asleep, and that sleep.
+/// Pauses of different lengths, so that calls meet workers that search, that are falling asleep,
+/// and that sleep.
 struct Pauses(u64);
 
 impl Pauses {
@@ -205,10 +205,10 @@ fn spin(time: Duration) {
     }
 }
 
-/// How long bodies are repeated: `ci/long` runs this optimized.
+/// How long bodies are repeated. `ci/long` uses the longer time.
 const REPEATED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 400 } else { 1000 });
 
-/// Repeats `body`, with pauses between, for some time, or some rounds of a simulation.
+/// Repeats `body`, with pauses in between, for some time, or for some rounds of a simulation.
 fn with_pauses(seed: u64, mut body: impl FnMut()) {
     let mut pauses = Pauses(seed);
     let start = Instant::now();

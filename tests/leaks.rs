@@ -1,4 +1,4 @@
-//! Nothing is left behind: no memory of any operation, and no thread or file of any pool.
+//! Nothing is left behind: no memory of an operation, and no thread or file of a pool.
 
 mod common;
 #[path = "common/counting.rs"]
@@ -20,7 +20,7 @@ use filch::{CancelToken, ThreadBuilder, ThreadPool, ThreadPoolBuilder, Yield};
 
 // ---- Memory ----
 
-/// What is allocated.
+/// What is allocated now.
 #[derive(Clone, Copy, Debug)]
 struct Live {
     blocks: isize,
@@ -33,32 +33,33 @@ impl Live {
         Live { blocks, bytes }
     }
 
-    /// Whether this is no more than there was before, and `spare`.
+    /// Whether no more is allocated than before, apart from `spare`.
     fn is_within(self, before: Live, spare: Live) -> bool {
         self.blocks <= before.blocks + spare.blocks && self.bytes <= before.bytes + spare.bytes
     }
 }
 
-/// Operations of each kind that are counted, in each pool. Optimized, it is a million.
+/// How many operations of each kind are counted in each pool. In a release build, a million.
 const MANY: usize = if cfg!(debug_assertions) { 15_000 } else { 1_000_000 };
-/// Of those that take microseconds each: a million in the pools of three sizes together.
+/// The same for operations that take microseconds: a million in the pools of three sizes together.
 const FEW: usize = MANY / 3;
-/// Of sorts and the like, in one pool: a million take minutes, and unoptimized would take an hour.
+/// The same for sorts and the like, in one pool: a million take minutes, but an hour in a debug
+/// build.
 const SORTS: usize = if cfg!(debug_assertions) { MANY / 6 } else { MANY };
 
-/// What may be kept for later, of operations that leave few tasks pending at a time: freed blocks
-/// in the free lists of `src/sync/slab.rs` (one in each of seven sizes, for each thread, and
-/// those that went from thread to thread through the shared lists), the batches in which tasks
-/// wait, and the garbage of crossbeam's queues, whose age decides when it is freed, not its amount.
-/// Seen: 604 blocks, 75 kB. Each operation comes to more than this in every test that is about it,
-/// so that one block a time would be seen, but in simulations.
+/// The memory that operations with few pending tasks may leave for later use: freed blocks in the
+/// free lists of `src/sync/slab.rs` (one in each of seven sizes for each thread, and those that
+/// went from thread to thread through the shared lists), the batches in which tasks wait, and the
+/// garbage of crossbeam's queues, which is freed by age and not by amount. Seen: 604 blocks, 75 kB.
+/// Except in simulations, each test runs more operations than this. So it notices a leak of one
+/// block for each operation.
 const SPARE: Live = Live { blocks: 2_000, bytes: 1 << 20 };
 
 /// Tasks that may be pending at a time.
 const PENDING: usize = 100;
 
-/// Goes through `many` operations by `body`, which is told how many to do, in pools of one to three
-/// threads, and sees that no memory stays: while the pool lives, and when it is gone.
+/// Runs `many` operations by `body`, which is told how many to run, in pools of these numbers of
+/// threads. Asserts that no memory is left, first while the pool lives, and then when it is gone.
 fn keeps_nothing(threads: &[usize], many: usize, body: impl Fn(&ThreadPool, usize)) {
     let many = sized(many, 200);
     for threads in one_a_seed(threads.iter().copied()) {
@@ -76,15 +77,15 @@ fn keeps_nothing(threads: &[usize], many: usize, body: impl Fn(&ThreadPool, usiz
     }
 }
 
-/// Waits for the memory to be given back that is still in use by those who are about to sleep.
+/// Waits until threads that are about to sleep have freed the memory that they still use.
 #[track_caller]
 fn returns_to(before: Live, spare: Live, what: &str) {
     let then = Live::now();
-    let what = format!("the end of what {what} left: {before:?} before, {then:?} then");
+    let what = format!("the memory of {what} is freed: {before:?} before, {then:?} then");
     eventually(&what, || Live::now().is_within(before, spare));
 }
 
-/// One test for each kind of operation, because each needs a process of its own.
+/// One test for each kind of operation, because each needs a separate process.
 macro_rules! kept_nothing {
     ($($name:ident: $many:expr, $threads:expr, $body:expr;)*) => {$(
         #[test]
@@ -98,7 +99,7 @@ macro_rules! kept_nothing {
     )*};
 }
 
-/// Calls `body` until it has been told of `many` operations, of at most `PENDING` at a time.
+/// Tells `body` how many operations to run, at most `PENDING` at a time, until they are `many`.
 fn in_batches(many: usize, mut body: impl FnMut(usize)) {
     for _ in 0..many / PENDING {
         body(PENDING);
@@ -118,7 +119,7 @@ fn detached(many: usize, spawn: impl Fn(Arc<AtomicUsize>)) {
     });
 }
 
-/// Counts a task as ended when it is dropped, however it ends.
+/// Counts a task as ended when this is dropped, however the task ends.
 struct Ends(Arc<AtomicUsize>);
 
 impl Drop for Ends {
@@ -316,7 +317,7 @@ kept_nothing! {
         });
         detached(many, |ended| {
             let ends = Ends(ended);
-            // Of a task that has ended, the handle has the bomb.
+            // The handle of a task that has ended holds the bomb.
             caught(|| drop(pool.spawn(move || (Bomb(vec![1]), ends))));
         });
         (0..many / 2).for_each(|_| {
@@ -380,8 +381,8 @@ kept_nothing! {
     });
 }
 
-/// So long that sorts divide it, and so long that everything does; unoptimized, that takes too
-/// long.
+/// Long enough that sorts divide it, and long enough that every algorithm does. The latter takes
+/// too long in a debug build.
 const LONG: usize = 2_100;
 const LONGER: usize = if cfg!(debug_assertions) { LONG } else { 16_400 };
 
@@ -395,7 +396,7 @@ fn sorted(pool: &ThreadPool, many: usize, sort: impl Fn(&mut [usize]) + Sync) {
     });
 }
 
-/// A loop that is divided, however little an item costs.
+/// A loop that is divided although its items are cheap.
 fn loop_over(items: usize) -> impl IndexedParallelIterator<Item = usize> {
     (0..items).into_par_iter().with_max_len(10)
 }
@@ -418,13 +419,14 @@ fn caught<R>(body: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(body)).is_err()
 }
 
-/// Pools that are built and dropped, or not built, in each test.
+/// How many pools each test builds and drops, or fails to build.
 const POOLS: usize = if cfg!(debug_assertions) { 1_000 } else { 5_000 };
 
-/// What may be kept of them: less than a block of each. Seen: 58 blocks in all.
+/// The memory that pools may leave for later use: less than a block for each. Seen: 58 blocks in
+/// all.
 const SPARE_OF_POOLS: Live = Live { blocks: POOLS as isize / 4, bytes: 256 << 10 };
 
-/// The same for whole pools.
+/// Like [`keeps_nothing`], for whole pools.
 fn pools_keep_nothing(name: &str, pools: usize, body: impl Fn(usize)) {
     let pools = sized(pools, 20);
     alone(name, || {
@@ -435,7 +437,7 @@ fn pools_keep_nothing(name: &str, pools: usize, body: impl Fn(usize)) {
     });
 }
 
-/// A scope of more tasks than free lists keep blocks of, whose tasks are run or dropped.
+/// A scope of more tasks than the free lists keep blocks for. The tasks are run, or dropped.
 #[test]
 fn many_pending_tasks_keep_nothing() {
     const TASKS: usize = 400_000;
@@ -466,7 +468,7 @@ fn pools_that_were_used_keep_nothing() {
     pools_keep_nothing("pools_that_were_used_keep_nothing", POOLS, use_and_drop);
 }
 
-/// The same for pools that need threads, in each way of building and ending them.
+/// The same for pools that need threads, for each way to build and to end them.
 macro_rules! pools_kept_nothing {
     ($($name:ident: $body:expr;)*) => {$(
         #[test]
@@ -525,7 +527,7 @@ fn two_threads() -> ThreadPoolBuilder {
     ThreadPoolBuilder::new().num_threads(2).panic_handler(drop)
 }
 
-/// Waits for the end of a pool that nobody waits for: its handlers are dropped last.
+/// Waits for the end of a pool that no thread waits for: its handlers are dropped last.
 fn until_gone<F: FnOnce(Box<dyn Fn(usize) + Send + Sync>)>(body: F) {
     let here = Arc::new(());
     let there = Arc::clone(&here);
@@ -533,7 +535,7 @@ fn until_gone<F: FnOnce(Box<dyn Fn(usize) + Send + Sync>)>(body: F) {
     eventually("the pool ends", || Arc::strong_count(&here) == 1);
 }
 
-/// Tasks, one of them detached, and a panic.
+/// Runs forks, tasks, of which one is detached, and a panic.
 fn use_a_little(pool: &ThreadPool) {
     assert_eq!(pool.join(|| 1, || 2), (1, 2));
     pool.scope(|s| (0..10).for_each(|i| drop(s.spawn(move || vec![i]))));
@@ -541,7 +543,8 @@ fn use_a_little(pool: &ThreadPool) {
     drop(pool.spawn(|| vec![1]));
 }
 
-/// A pool with every setting, that runs something of everything, panics included.
+/// Builds a pool with several settings, runs a bit of everything, panics included, and drops the
+/// pool.
 fn use_and_drop(round: usize) {
     let name = "x".repeat(10);
     let pool = builder()
@@ -560,7 +563,7 @@ fn use_and_drop(round: usize) {
     pool.spawn_broadcast(|_| boom(6));
 }
 
-/// A pool that fails, for another reason and at another thread each time.
+/// Fails to build a pool, for another reason and at another thread in each round.
 fn fail_to_build(round: usize) {
     let builder = ThreadPoolBuilder::new().num_threads(4).panic_handler(drop);
     let builder = builder.start_handler(|_| drop(vec![1])).exit_handler(|_| boom(1));
@@ -586,12 +589,12 @@ fn fail_to_build(round: usize) {
 
 // ---- Threads and files ----
 
-/// The open files of this process, where they can be known.
+/// How many files this process has open, if the system reports it.
 fn files() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Whether the calling test has to be left out, because there is nothing to count.
+/// Whether the calling test must be left out because there is nothing to count.
 fn is_blind() -> bool {
     let blind = common::thread_count().is_none() || files().is_none();
     if blind {

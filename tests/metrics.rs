@@ -1,4 +1,4 @@
-//! Metrics: what a pool counts and times, their text, and the file that the environment names.
+//! Metrics: what a pool counts and measures, their text, and the file that the environment names.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{
 };
 use filch::{CancelToken, Metrics, Priority, ThreadPoolBuilder};
 
-/// Long against what else happens in a test.
+/// Long compared with everything else in a test.
 const LONG: Duration = Duration::from_millis(100);
 
 #[test]
@@ -26,7 +26,7 @@ fn the_times_of_a_worker_add_up_to_the_age_of_the_pool() {
         for worker in &metrics.workers {
             let sum = worker.busy + worker.searching + worker.parked + worker.blocked;
             let apart = sum.abs_diff(metrics.elapsed);
-            // Another thread may get the processor between two looks at the clock.
+            // Another thread may get the processor between two readings of the clock.
             assert!(apart < LONG, "{sum:?} of {:?}: {worker:?}", metrics.elapsed);
             assert!(measures || worker.searching.is_zero());
         }
@@ -41,7 +41,7 @@ fn a_worker_is_busy_as_long_as_a_job_runs_and_parked_before_and_after() {
     }
     let pool = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let rest_parked = || {
-        eventually("it is parked", || pool.dump().to_string().contains("worker 0: parked"));
+        eventually("the worker is parked", || pool.dump().to_string().contains("worker 0: parked"));
         thread::sleep(LONG);
     };
     pool.install(|| ());
@@ -81,11 +81,11 @@ fn a_core_that_is_lent_is_busy_if_that_is_measured() {
     }
     for measures in [false, true] {
         let pool = ThreadPoolBuilder::new().num_threads(1).worker_times(measures).build().unwrap();
-        eventually("it is parked", || pool.dump().to_string().contains("worker 0: parked"));
+        eventually("the worker is parked", || pool.dump().to_string().contains("worker 0: parked"));
         pool.join(|| thread::sleep(2 * LONG), || ());
         let before = pool.metrics();
         assert_eq!(before.total().busy >= 2 * LONG, measures, "{before:?}");
-        // It is parked again.
+        // The worker is parked again.
         thread::sleep(LONG);
         let after = pool.metrics().since(&before).total();
         assert!(after.busy < LONG / 2, "{after:?}");
@@ -100,13 +100,15 @@ fn a_worker_that_looks_for_work_searches() {
     }
     let pool = ThreadPoolBuilder::new().num_threads(2).worker_times(true).build().unwrap();
     (0..100).for_each(|_| pool.spawn(|| ()).join().unwrap());
-    eventually("all are parked", || pool.dump().to_string().matches(": parked").count() == 2);
+    eventually("all workers are parked", || {
+        pool.dump().to_string().matches(": parked").count() == 2
+    });
     let total = pool.metrics().total();
     assert!(!total.searching.is_zero(), "{total:?}");
 }
 
 #[test]
-fn what_becomes_of_tasks_is_counted() {
+fn the_ends_of_tasks_are_counted() {
     let _watchdog = watchdog();
     let pool = pool(2);
     let mut intervals = pool.metrics().intervals();
@@ -119,10 +121,10 @@ fn what_becomes_of_tasks_is_counted() {
         s.spawn(|| assert!(s.spawn(|| boom(1)).join().is_err()));
     });
     drop(pool.spawn(|| boom(2)));
-    eventually("both have panicked", || pool.counters().total().tasks_panicked == 2);
+    eventually("both panics are counted", || pool.counters().total().tasks_panicked == 2);
     let interval = intervals.next().unwrap();
     assert_eq!((count(&interval).1, count(&interval).2), (2, 0));
-    // Two tasks hold the workers, so those behind them have not begun.
+    // Two tasks hold the workers, so the tasks behind them have not begun.
     pool.in_place_scope(|s| {
         for flag in &begun {
             drop(s.spawn(|| {
@@ -135,7 +137,9 @@ fn what_becomes_of_tasks_is_counted() {
         let cancelled = last.iter().filter(|task| task.cancel()).count();
         gate.open();
         drop(last);
-        eventually("they are counted", || pool.counters().total().tasks_cancelled == cancelled);
+        eventually("the tasks are counted", || {
+            pool.counters().total().tasks_cancelled == cancelled
+        });
     });
     let interval = intervals.next().unwrap();
     assert_eq!((count(&interval).0, count(&interval).2), (2, 5));
@@ -154,7 +158,7 @@ fn tasks_whose_deadline_has_passed_are_expired() {
         (0..5).for_each(|_| drop(s.spawn(|| ())));
     });
     assert!(result.is_err());
-    eventually("they are counted", || {
+    eventually("the tasks are counted", || {
         let counters = pool.counters().total();
         (counters.tasks_cancelled, counters.tasks_expired) == (5, 5)
     });
@@ -165,7 +169,7 @@ fn intervals_end_with_their_pool() {
     let _watchdog = watchdog();
     let pool = pool(2);
     let mut intervals = pool.metrics().intervals();
-    // It may outlive its pool.
+    // The iterator may outlive its pool.
     let _set = filch::TaskSet::<()>::new_in(&pool);
     pool.install(|| ());
     let first = intervals.next().unwrap();
@@ -187,7 +191,7 @@ fn the_difference_to_another_pool_is_refused() {
 }
 
 #[test]
-fn what_is_queued_is_told() {
+fn queued_tasks_are_reported() {
     let _watchdog = watchdog();
     let (pool, gate, started) = (pool(1), Gate::new(), Flag::new());
     pool.in_place_scope(|s| {
@@ -199,7 +203,7 @@ fn what_is_queued_is_told() {
         (0..5).for_each(|_| drop(s.spawn(|| ())));
         let metrics = pool.metrics();
         assert_eq!((metrics.queues[1].class, metrics.queues[1].depth), ("normal", 5));
-        assert_eq!(metrics.oldest_wait, None, "it is not measured");
+        assert_eq!(metrics.oldest_wait, None, "the wait was measured");
         gate.open();
     });
     let queued = pool.install(|| {
@@ -218,16 +222,16 @@ fn the_times_of_all_tasks_are_measured() {
         return;
     }
     let pool = ThreadPoolBuilder::new().num_threads(1).task_times(1).build().unwrap();
-    // The second waits while the first runs, and its handle is joined; the last one is joined in
-    // place.
+    // The second task waits while the first one runs, and its handle is joined. The last task is
+    // run by its joiner.
     let tasks = [pool.spawn(|| thread::sleep(LONG)), pool.spawn(|| thread::sleep(LONG))];
-    eventually("one is queued", || {
+    eventually("a task is queued", || {
         let oldest = pool.metrics().oldest_wait;
         oldest.is_some_and(|wait| wait > LONG / 2)
     });
     tasks.into_iter().for_each(|task| task.join().unwrap());
     pool.install(|| filch::spawn(|| thread::sleep(LONG)).join().unwrap());
-    eventually("all have ended", || {
+    eventually("all tasks have ended", || {
         let metrics = pool.metrics();
         metrics.run_times.is_some_and(|times| times.count() == 3)
     });
@@ -237,7 +241,7 @@ fn the_times_of_all_tasks_are_measured() {
     assert!(waits.quantile(1.0).unwrap() >= LONG && waits.quantile(0.3).unwrap() < LONG);
     assert!(runs.quantile(0.0).unwrap() >= LONG && runs.mean().unwrap() >= LONG);
     assert!(runs.sum() >= 3 * LONG && runs.sum() < 30 * LONG, "{runs:?}");
-    assert_eq!(metrics.oldest_wait, None, "none is queued");
+    assert_eq!(metrics.oldest_wait, None, "no task is queued");
 }
 
 #[test]
@@ -251,11 +255,11 @@ fn the_oldest_task_of_each_priority_is_known() {
     };
     pool.in_place_scope(|s| {
         s.spawn(|| {
-            // Of normal priority, though the task that spawns it is not.
+            // Of normal priority, unlike the task that spawns it.
             pool.task().priority(Priority::High).install(|| {
                 drop(pool.task().priority(Priority::Normal).spawn(|| ()));
                 assert_eq!(waiting(), [false, true, false]);
-                // It inherits the priority.
+                // This task inherits the priority.
                 drop(filch::spawn(|| ()));
                 assert_eq!(waiting(), [true, true, false]);
             });
@@ -267,11 +271,11 @@ fn the_oldest_task_of_each_priority_is_known() {
         assert_eq!(waiting(), [true, true, true]);
         gate.open();
     });
-    eventually("none is queued", || waiting() == [false; 3]);
+    eventually("no task is queued", || waiting() == [false; 3]);
 }
 
 #[test]
-fn each_task_is_timed_once_whatever_becomes_of_it() {
+fn each_task_is_timed_once_however_it_ends() {
     let _watchdog = watchdog();
     for every in [1, 3] {
         let pool = builder().num_threads(2).task_times(every).build().unwrap();
@@ -284,7 +288,7 @@ fn each_task_is_timed_once_whatever_becomes_of_it() {
             drop(filch::spawn(|| boom(1)));
             121 / every + u32::from(121 % every > 0)
         });
-        eventually("all are counted", || {
+        eventually("all tasks are counted", || {
             let metrics = pool.metrics();
             let counts = [metrics.queue_waits, metrics.run_times].map(|it| it.unwrap().count());
             assert!(counts.iter().all(|count| *count <= spawned.into()), "{counts:?}");
@@ -294,18 +298,18 @@ fn each_task_is_timed_once_whatever_becomes_of_it() {
 }
 
 #[test]
-fn a_task_whose_handle_goes_while_it_is_taken_is_timed() {
+fn a_task_whose_handle_is_dropped_while_it_is_taken_leaves_the_queue() {
     let _watchdog = watchdog();
     let pool = builder().num_threads(2).task_times(1).build().unwrap();
     pool.install(|| {
-        // The other worker takes the task at about the time when the handle is dropped.
+        // The other worker takes the task at about the time at which its handle is dropped.
         for n in 0..sized(200_000, 200) {
             let handle = filch::spawn(|| ());
             (0..n % 60).for_each(|_| std::hint::spin_loop());
             drop(handle);
         }
     });
-    eventually("none counts as queued", || pool.metrics().oldest_wait.is_none());
+    eventually("no task counts as queued", || pool.metrics().oldest_wait.is_none());
 }
 
 #[test]
@@ -325,7 +329,7 @@ fn a_task_that_is_cancelled_waits_no_longer() {
         gate.open();
     });
     pool.spawn(|| ()).join().unwrap();
-    eventually("the others are counted", || {
+    eventually("the other tasks are counted", || {
         let metrics = pool.metrics();
         metrics.run_times.unwrap().count() == 2 && metrics.oldest_wait.is_none()
     });
@@ -347,7 +351,7 @@ fn a_histogram_can_be_one_of_hdrhistogram() {
 
 // ---- The text ----
 
-/// The samples of a text in Prometheus' format, by name and labels; checks the format.
+/// Parses samples in Prometheus' text format, by name and labels, and checks the format.
 fn parsed(text: &str) -> HashMap<String, f64> {
     let (mut samples, mut families, mut family) = (HashMap::new(), HashSet::new(), (None, None));
     for line in text.lines() {
@@ -415,8 +419,8 @@ fn the_text_can_be_parsed_and_has_all_numbers() {
 
 // ---- FILCH_METRICS ----
 
-/// Runs `body`, which gets the name of the file, in a process of its own with `FILCH_METRICS`.
-/// Returns what is in the file when the process has ended, in the parent.
+/// Runs `body`, with the name of the file, in a separate process with `FILCH_METRICS`. In the
+/// parent, returns what is in the file when the process has ended.
 fn file_of(name: &str, body: impl FnOnce(&Path)) -> Option<HashMap<String, f64>> {
     let file = |id: &str| std::env::temp_dir().join(format!("filch-metrics-{name}-{id}"));
     let mut found = None;
@@ -439,7 +443,7 @@ fn file_of(name: &str, body: impl FnOnce(&Path)) -> Option<HashMap<String, f64>>
     found
 }
 
-/// The sum of all samples of one name.
+/// The sum of all samples with one name.
 fn sum_of(samples: &HashMap<String, f64>, name: &str) -> f64 {
     let of = samples.iter().filter(|(series, _)| series.starts_with(&format!("filch_{name}{{")));
     of.map(|(_, value)| value).sum()
@@ -447,12 +451,12 @@ fn sum_of(samples: &HashMap<String, f64>, name: &str) -> f64 {
 
 #[cfg(unix)]
 #[test]
-fn the_metrics_of_the_global_pool_are_in_the_file_when_the_process_has_ended() {
+fn the_metrics_of_the_global_pool_are_in_the_file_after_the_process() {
     let _watchdog = watchdog();
     if is_simulated_without(TIME) {
         return;
     }
-    let name = "the_metrics_of_the_global_pool_are_in_the_file_when_the_process_has_ended";
+    let name = "the_metrics_of_the_global_pool_are_in_the_file_after_the_process";
     let samples = file_of(name, |_| (0..100).for_each(|_| filch::spawn(|| ()).join().unwrap()));
     let Some(samples) = samples else { return };
     assert_eq!(sum_of(&samples, "tasks_run_total"), 100.0);
@@ -472,11 +476,11 @@ fn the_file_is_written_while_the_process_runs_and_when_a_pool_is_dropped() {
         let read = || sum_of(&parsed(&std::fs::read_to_string(file).unwrap()), "tasks_run_total");
         let pool = build();
         (0..10).for_each(|_| pool.spawn(|| ()).join().unwrap());
-        eventually("it is written", || read() == 10.0);
+        eventually("the file is written", || read() == 10.0);
         (0..10).for_each(|_| pool.spawn(|| ()).join().unwrap());
         drop(pool);
         assert_eq!(read(), 20.0);
-        // Without a pool, it stays.
+        // Without a pool, the file stays as it is.
         thread::sleep(Duration::from_millis(1500));
         assert_eq!(read(), 20.0);
     });

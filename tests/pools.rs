@@ -39,7 +39,7 @@ impl Calls {
     }
 }
 
-/// Notes the indexes that a handler is called with.
+/// Records the indexes that a handler is called with.
 #[derive(Clone, Default)]
 struct Indexes(Arc<Mutex<Vec<usize>>>);
 
@@ -119,7 +119,7 @@ fn threads_have_the_stack_they_were_given() {
     let _watchdog = watchdog();
     alone("threads_have_the_stack_they_were_given", || {
         let pool = builder().num_threads(2).stack_size(64 << 20).build().unwrap();
-        // In kilobytes; more than there are by default.
+        // In kilobytes: more than threads have by default.
         let most = sized(32 << 10, 4 << 10);
         assert_eq!(pool.broadcast(|_| use_stack(most)), [most + 1; 2]);
     });
@@ -245,7 +245,7 @@ fn the_threads_handlers_alternate() {
         }
     }
     drop(pool);
-    assert_eq!(wrong.count(), 0, "park and unpark come in turn");
+    assert_eq!(wrong.count(), 0, "park and unpark did not alternate");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn sleep_handlers_may_use_the_pool() {
     }
 }
 
-/// A pool of `threads` on which `set` has set handlers still works and ends.
+/// Asserts that a pool with the handlers that `set` sets still works and ends.
 fn survives(set: impl Fn(ThreadPoolBuilder) -> ThreadPoolBuilder) {
     for threads in [1, 2, 4] {
         let pool = set(builder().num_threads(threads)).build().unwrap();
@@ -413,7 +413,7 @@ fn custom_threads_run_their_handlers() {
         .unwrap();
     pool.broadcast(|_| ());
     drop(pool);
-    eventually("all have exited", || exited.count() == 3);
+    eventually("all threads have exited", || exited.count() == 3);
     assert_eq!(started.count(), 3);
 }
 
@@ -433,7 +433,7 @@ fn install_moves_to_a_worker_and_back() {
             (inside, pool.install(|| thread::current().id()))
         });
         assert_ne!(inside, caller);
-        assert_eq!(inside, again, "already on a worker of this pool");
+        assert_eq!(inside, again, "the second `install` changed the worker");
     }
 }
 
@@ -488,8 +488,9 @@ fn pools_call_each_other_at_the_same_time() {
     });
 }
 
-/// A pool of one calls another, which calls it back: the one worker has to serve that call while
-/// it waits for its own. `call` makes the call and lets the other pool call `back` once.
+/// The only worker of a pool calls another pool, which calls it back. The worker has to serve that
+/// call while it waits for its own. `call` makes the call, and lets the other pool call `back`
+/// once.
 fn serves_while_it_waits(call: impl FnOnce(&ThreadPool, &(dyn Fn() + Sync)) + Send) {
     let (here, there, ran) = (pool(1), pool(1), Calls::default());
     let back = || here.install(|| ran.add());
@@ -564,7 +565,7 @@ fn many_pools_work_side_by_side() {
 // ---- The end ----
 
 #[test]
-fn dropping_a_pool_runs_what_was_submitted() {
+fn dropping_a_pool_runs_submitted_tasks() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
         let (pool, gate, ran) = (pool(threads), Arc::new(Gate::new()), Calls::default());
@@ -586,7 +587,7 @@ fn dropping_a_pool_runs_what_was_submitted() {
 }
 
 #[test]
-fn dropping_a_pool_runs_what_its_last_tasks_spawn() {
+fn dropping_a_pool_runs_tasks_that_its_last_tasks_spawn() {
     fn relay(length: usize, ran: Calls) {
         ran.add();
         if length > 0 {
@@ -618,7 +619,7 @@ fn a_pool_dropped_at_once_runs_every_task() {
     }
 }
 
-/// Takes its time to be dropped, and then counts.
+/// Its drop takes some time, and is then counted.
 struct SlowDrop(Calls);
 
 impl Drop for SlowDrop {
@@ -643,7 +644,7 @@ fn dropping_a_pool_waits_for_thread_local_destructors() {
     assert_eq!(dropped.count(), 4);
 }
 
-/// A pool whose exits are counted.
+/// A pool that counts the exits of its threads.
 fn counted_pool(threads: usize) -> (Arc<ThreadPool>, Calls) {
     let exited = Calls::default();
     let count = exited.clone();
@@ -670,7 +671,7 @@ fn a_pool_dropped_by_its_own_worker_ends() {
 }
 
 #[test]
-fn a_pool_dropped_by_its_own_worker_runs_what_was_submitted() {
+fn a_pool_dropped_by_its_own_worker_runs_submitted_tasks() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
         let ((pool, exited), gate) = (counted_pool(threads), Arc::new(Gate::new()));
@@ -729,7 +730,7 @@ fn a_pool_made_and_dropped_on_a_worker_ends() {
 }
 
 #[test]
-fn a_pool_dropped_while_unwinding_runs_what_was_submitted() {
+fn a_pool_dropped_while_unwinding_runs_submitted_tasks() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
         let ran = Calls::default();

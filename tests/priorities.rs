@@ -1,4 +1,4 @@
-//! Priorities: which of the queued tasks begins first, and what inherits that.
+//! Priorities: which queued task begins first, and which tasks inherit a priority.
 
 mod common;
 
@@ -17,12 +17,12 @@ use filch::{TaskOrder, ThreadPool, WaitPolicy};
 
 const ALL: [Priority; 3] = [High, Normal, Low];
 
-/// What began, in order.
+/// The tasks in the order in which they began.
 #[derive(Clone, Default)]
 struct Order(Arc<Mutex<Vec<(Priority, usize)>>>);
 
 impl Order {
-    /// Spawns a task that is noted as it begins.
+    /// Spawns a task that records when it begins.
     fn spawn(&self, pool: &ThreadPool, priority: Priority, number: usize) {
         let order = self.clone();
         let note = move || order.0.lock().unwrap().push((priority, number));
@@ -38,8 +38,8 @@ impl Order {
     }
 }
 
-/// Keeps the only worker of `pool` busy while `op` queues jobs from outside. Waits until all have
-/// run.
+/// Keeps the only worker of `pool` busy while `op` queues jobs from outside. Waits until all of
+/// them have run.
 fn queued_from_outside(pool: ThreadPool, op: impl FnOnce(&ThreadPool)) {
     let (begun, gate) = (Arc::new(Flag::new()), Arc::new(Gate::new()));
     let (its_begun, its_gate) = (begun.clone(), gate.clone());
@@ -148,7 +148,7 @@ fn a_low_task_does_not_starve() {
             let stops = stop.clone();
             let low = pool.task().priority(Low).spawn(move || stops.store(true, Ordering::Relaxed));
             low.join().unwrap();
-            // The last task may drop the pool on its own worker.
+            // The last task may drop the pool on the pool's own worker.
             drop(pool);
         }
     }
@@ -157,8 +157,8 @@ fn a_low_task_does_not_starve() {
 // ---- Inheritance ----------------------------------------------------------------------------
 
 /// Runs `spawns` in a task of `priority`, on the only worker of a pool where a task of each other
-/// priority is queued. Asserts that what it has spawned begins before those that are lower, and
-/// after those that are higher.
+/// priority is queued. Asserts that the tasks it has spawned begin before those of lower priority,
+/// and after those of higher priority.
 fn check_inherits(priority: Priority, spawns: impl FnOnce(Order, &ThreadPool) + Send + 'static) {
     let order = Order::default();
     let one = Arc::new(pool(1));
@@ -185,7 +185,7 @@ fn a_spawned_task_inherits() {
             filch::spawn_fifo(move || order.0.lock().unwrap().push((priority, 1)));
         });
         check_inherits(priority, move |order, _| {
-            // By an inherited one.
+            // In a task that has inherited the priority.
             filch::spawn(move || {
                 drop(filch::task().spawn(move || order.0.lock().unwrap().push((priority, 1))));
             });
@@ -235,7 +235,7 @@ fn install_changes_the_priority_for_its_time() {
         let order = Order::default();
         let one = pool(1);
         one.install(|| {
-            // Set back afterwards, also by a panic.
+            // The priority is restored afterwards, even by a panic.
             let own = Normal;
             one.task().priority(priority).install(|| {
                 let order = order.clone();
@@ -276,7 +276,7 @@ fn an_install_from_outside_goes_by_its_priority() {
             let note = move || order.0.lock().unwrap().push((priority, 1));
             s.spawn(move || one.task().priority(priority).install(note));
         }
-        // Both may have asked for their turn meanwhile, which changes nothing.
+        // Whether both callers are queued by now makes no difference.
         thread::sleep(Duration::from_millis(50));
         gate.open();
     });
@@ -308,7 +308,7 @@ fn a_late_caller_of_high_priority_is_served_inside_a_long_loop() {
 // ---- Waits ----------------------------------------------------------------------------------
 
 #[test]
-fn what_a_wait_is_for_is_run_at_any_priority() {
+fn awaited_work_is_run_at_any_priority() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
         for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
@@ -339,7 +339,7 @@ fn what_a_wait_is_for_is_run_at_any_priority() {
 }
 
 #[test]
-fn a_wait_for_what_a_low_task_completes_ends() {
+fn a_wait_for_a_completer_of_a_low_task_ends() {
     let _watchdog = watchdog();
     let one = pool(1);
     for priority in ALL {
@@ -367,11 +367,11 @@ fn a_restricted_wait_runs_no_queued_task_of_high_priority() {
             drop(its);
             high
         });
-        assert!(!task.join().unwrap().join().unwrap(), "it ran on top of the wait");
+        assert!(!task.join().unwrap().join().unwrap(), "the task ran on top of the wait");
     }
 }
 
-/// A tree of nested scopes, with so many levels, and two tasks in each.
+/// A tree of nested scopes with this many levels. Each scope has two tasks.
 fn tree(levels: u32) -> usize {
     if levels == 0 {
         return 1;
@@ -457,7 +457,8 @@ fn workers_that_sleep_in_waits_wake_for_each_priority() {
         let pool = any_wait_builder().num_threads(threads).build().unwrap();
         for round in 0..300 {
             let (priority, other) = (ALL[round % 3], ALL[round / 3 % 3]);
-            // The other side ends only after a task has run, which this worker cannot run.
+            // The second side ends only after a task that it has spawned has run. The worker in the
+            // second side cannot run that task.
             pool.task().priority(other).install(|| {
                 let done = &Flag::new();
                 let wakes = || {
@@ -489,7 +490,7 @@ fn a_pool_that_ends_runs_tasks_of_all_priorities() {
                     let task = pool.task().priority(ALL[round % 3]);
                     drop(task.spawn(move || {
                         drop(token);
-                        // Inherits, and comes while the pool ends.
+                        // Inherits the priority, and is spawned while the pool ends.
                         drop(filch::spawn(move || ran.fetch_add(1, Ordering::Relaxed)));
                     }));
                 }
@@ -507,7 +508,7 @@ fn a_pool_that_ends_runs_tasks_of_all_priorities() {
 }
 
 #[test]
-fn pools_that_wait_for_each_other_run_what_is_awaited_at_any_priority() {
+fn pools_that_wait_for_each_other_run_awaited_work_at_any_priority() {
     let _watchdog = watchdog();
     let (a, b) = (Arc::new(pool(1)), Arc::new(pool(1)));
     for (mine, yours) in ALL.iter().flat_map(|&mine| ALL.map(|yours| (mine, yours))) {
@@ -546,5 +547,5 @@ fn the_order_is_the_same_for_the_same_seed() {
     }
     let orders: Vec<_> = (0..10).map(run).collect();
     assert_eq!(orders, (0..10).map(run).collect::<Vec<_>>());
-    assert!(orders.iter().any(|order| *order != orders[0]), "seeds lead to other orders");
+    assert!(orders.iter().any(|order| *order != orders[0]), "all seeds lead to the same order");
 }

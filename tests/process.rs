@@ -1,4 +1,5 @@
-//! What holds for a whole process: the lazy global pool, loose panics, and how the process ends.
+//! What holds for a whole process: the lazy global pool, panics of detached tasks, and how the
+//! process ends.
 
 mod common;
 
@@ -50,7 +51,7 @@ fn the_global_pool_has_the_threads_that_the_process_may_use() {
 #[test]
 fn the_global_pool_honours_the_affinity_mask() {
     fn use_one_cpu() {
-        // SAFETY: the set is plain data, and the call reads it only.
+        // SAFETY: the set is plain data, and the call only reads it.
         unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
             libc::CPU_SET(libc::sched_getcpu() as usize, &mut set);
@@ -70,7 +71,7 @@ fn set_env(command: &mut Command, value: &str) {
     command.env("FILCH_NUM_THREADS", value);
 }
 
-/// Counts the global pool's threads where `FILCH_NUM_THREADS` is `value`.
+/// Counts the threads of the global pool if `FILCH_NUM_THREADS` is `value`.
 #[track_caller]
 fn env_gives(name: &str, value: &str, expected: usize) {
     let count = || {
@@ -107,10 +108,10 @@ fn nothing_in_the_environment_means_the_default() {
 }
 
 #[test]
-fn the_builder_has_the_last_word() {
+fn the_builder_overrides_the_environment() {
     let _watchdog = watchdog();
     own_process(
-        "the_builder_has_the_last_word",
+        "the_builder_overrides_the_environment",
         |command| set_env(command, "5"),
         || {
             let builder = ThreadPoolBuilder::new().num_threads(3);
@@ -123,7 +124,7 @@ fn the_builder_has_the_last_word() {
     );
 }
 
-/// Runs `body` where the environment has `variables`.
+/// Runs `body` with these variables in the environment.
 #[track_caller]
 fn with_variables(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
     own_process(
@@ -136,12 +137,12 @@ fn with_variables(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
     );
 }
 
-/// Whether a worker of the global pool, which has two, runs a task while it waits for another part
-/// of a `join`.
+/// Whether a worker of the global pool, which has two, runs a task while it waits for the other
+/// side of a `join`.
 fn runs_tasks_in_waits() -> bool {
     let (taken, over, ran) = (Gate::new(), Gate::new(), Arc::new(Flag::new()));
     thread::scope(|plain| {
-        // In the pool, or the thread itself would wait for the other part.
+        // On a worker: a thread from outside would wait for the other side itself.
         plain.spawn(|| {
             filch::broadcast(|context| {
                 if context.index() == 0 {
@@ -186,9 +187,9 @@ fn any_work_is_the_default_in_the_environment() {
 }
 
 #[test]
-fn the_builder_has_the_last_word_on_waits_and_cores() {
+fn the_builder_overrides_the_environment_on_waits_and_cores() {
     let _watchdog = watchdog();
-    let name = "the_builder_has_the_last_word_on_waits_and_cores";
+    let name = "the_builder_overrides_the_environment_on_waits_and_cores";
     with_variables(name, &[("FILCH_WAIT", "own"), ("FILCH_LEND", "0")], || {
         let builder = ThreadPoolBuilder::new().wait_policy(WaitPolicy::AnyWork).lend_seats(true);
         let told = format!("{:?}", builder.with_env().unwrap());
@@ -205,7 +206,7 @@ fn the_environment_says_whether_cores_are_lent() {
         let me = thread::current().id();
         let on_me = |_| filch::join(|| thread::current().id() == me, || ()).0;
         assert!(!(0..10_000).any(on_me));
-        // Cores of other pools are lent as ever.
+        // Cores of other pools are still lent.
         let told = format!("{:?}", ThreadPoolBuilder::new());
         assert!(told.contains("lend_seats: true"), "{told}");
     });
@@ -282,7 +283,7 @@ fn many_threads_may_use_the_global_pool_first() {
                 }
             });
             let expected = base.map(|base| base + 3);
-            eventually("only one pool", || thread_count() == expected);
+            eventually("there is only one pool", || thread_count() == expected);
         },
         |output| assert_success(&output),
     );
@@ -338,13 +339,13 @@ fn a_worker_that_uses_the_global_pool_while_it_ends_is_served() {
     });
 }
 
-// ---- Loose panics ----
+// ---- Panics of detached tasks ----
 
 #[test]
-fn a_detached_panic_without_a_handler_is_told_and_the_process_goes_on() {
+fn a_detached_panic_without_a_handler_is_reported_and_the_process_goes_on() {
     let _watchdog = watchdog();
     tells(
-        "a_detached_panic_without_a_handler_is_told_and_the_process_goes_on",
+        "a_detached_panic_without_a_handler_is_reported_and_the_process_goes_on",
         || {
             let pool = common::pool(2);
             drop(pool.spawn(|| panic!("loose in a pool")));

@@ -1,4 +1,4 @@
-//! What a process may be short of: threads, stack, handlers that do not fail.
+//! What a process may lack: threads, stack, or handlers that do not fail.
 
 mod common;
 #[path = "common/uses.rs"]
@@ -22,10 +22,11 @@ mod limited {
     use super::common::{pool, say};
     use super::*;
 
-    /// A user of this file's own, who runs nothing else: the limit counts all that a user runs.
+    /// A user that only this file uses and that runs nothing else: the limit counts all threads of
+    /// a user.
     const NOBODY: u32 = 64_322;
 
-    /// Lets this process have `most` threads, until told otherwise.
+    /// Limits this process to `most` threads, until the next call.
     fn allow_threads(most: Option<usize>) -> io::Result<()> {
         // SAFETY: these calls change only this process, which the test owns.
         let changed = unsafe {
@@ -40,21 +41,21 @@ mod limited {
         if changed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Runs `body` where no further thread can be started.
+    /// Runs `body` while no further thread can be started.
     fn without_threads(name: &str, body: impl FnOnce()) {
         alone(name, || match allow_threads(common::thread_count()) {
             Err(error) => say(&format!("SKIPPED: this process cannot be limited: {error}")),
             Ok(()) => {
-                assert!(thread::Builder::new().spawn(|| ()).is_err(), "the limit holds");
+                assert!(thread::Builder::new().spawn(|| ()).is_err(), "the limit does not hold");
                 body();
             }
         });
     }
 
     #[test]
-    fn the_global_pool_comes_when_threads_can_be_had_again() {
+    fn the_global_pool_is_built_once_threads_can_start_again() {
         let _watchdog = watchdog();
-        without_threads("limited::the_global_pool_comes_when_threads_can_be_had_again", || {
+        without_threads("limited::the_global_pool_is_built_once_threads_can_start_again", || {
             let uses: [fn(); 3] = [
                 || assert_eq!(filch::join(|| 1, || 2), (1, 2)),
                 || drop(filch::spawn(|| ())),
@@ -71,9 +72,8 @@ mod limited {
         });
     }
 
-    /// The worker of a pool of one waits for another pool, in a task that somebody waits for. The
-    /// other pool asks for a task, for which there is no further thread: so it runs on top of the
-    /// wait.
+    /// The only worker of a pool waits for another pool, in a task that a thread joins. The other
+    /// pool requests a task. No further thread can start to run it, so it runs on top of the wait.
     #[test]
     fn a_worker_that_waits_for_a_pool_needs_no_further_thread() {
         let _watchdog = watchdog();
@@ -82,7 +82,7 @@ mod limited {
         without_threads("limited::a_worker_that_waits_for_a_pool_needs_no_further_thread", || {
             let wait_elsewhere = || {
                 let (asked, elsewhere, ran) = (here.clone(), there.clone(), Arc::new(Flag::new()));
-                // Joined, it would be part of what waits.
+                // Not joined: a joined task would be part of the task that waits.
                 let ask = move || {
                     let runs = ran.clone();
                     drop(asked.spawn(move || runs.raise()));
@@ -91,18 +91,18 @@ mod limited {
                 here.spawn(move || elsewhere.install(ask)).join().unwrap();
             };
             (0..50).for_each(|_| wait_elsewhere());
-            assert_eq!(common::thread_count(), threads, "no thread came");
+            assert_eq!(common::thread_count(), threads, "a thread was started");
             use_pool(&here);
-            // With threads to be had, the next wait gets one.
+            // Once threads can start again, the next wait gets one.
             allow_threads(None).unwrap();
             wait_elsewhere();
             assert_eq!(common::thread_count(), threads.map(|threads| threads + 1));
         });
     }
 
-    /// The only worker of a pool is a thread of the user, which ends while a task is queued.
+    /// The only worker of a pool is a thread of the user's, which ends while a task is queued.
     #[test]
-    fn a_member_without_a_successor_runs_what_is_queued() {
+    fn a_member_without_a_successor_runs_the_queued_tasks() {
         let _watchdog = watchdog();
         let (go, may_go) = mpsc::channel::<()>();
         let (hand, handed) = mpsc::channel();
@@ -114,13 +114,13 @@ mod limited {
             let chain = || filch::spawn(|| filch::join(|| 1, || filch::spawn(|| 2)));
             hand.send((pool.spawn(chain), pool)).unwrap();
         });
-        without_threads("limited::a_member_without_a_successor_runs_what_is_queued", || {
+        without_threads("limited::a_member_without_a_successor_runs_the_queued_tasks", || {
             go.send(()).unwrap();
             let (task, pool) = handed.recv().unwrap();
             let (one, two) = task.join().unwrap().join().unwrap();
             assert_eq!((one, two.join().unwrap()), (1, 2));
             member.join().unwrap();
-            // No thread is left to run anything.
+            // The pool has no thread left.
             let uses: [&dyn Fn(); 4] = [
                 &|| drop(pool.spawn(|| ())),
                 &|| pool.install(|| ()),
@@ -150,19 +150,19 @@ mod limited {
     }
 }
 
-// ---- Little stack ----
+// ---- Small stacks ----
 
-/// A stack on which the runtime fits, with small tasks and with what a worker runs of others' while
-/// it waits. The smallest on which these tests pass on x86-64 Linux are 16 KiB with optimization,
-/// the least that a thread can have there, and 40 KiB without.
+/// A stack that suffices for the runtime with small tasks, including other tasks that a worker runs
+/// while it waits. On x86-64 Linux, the smallest stacks on which these tests pass have 16 KiB in a
+/// release build, which is the least that a thread can have there, and 40 KiB in a debug build.
 const SMALL_STACK: usize = if cfg!(debug_assertions) { 64 << 10 } else { 32 << 10 };
 
 fn small(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).stack_size(SMALL_STACK).build().unwrap()
 }
 
-/// Each kind of fork, theft and wait, with tasks that need no stack to speak of.
-fn use_on_little_stack(pool: &ThreadPool) {
+/// Runs each kind of fork, theft and wait, with tasks that need hardly any stack.
+fn use_on_small_stack(pool: &ThreadPool) {
     use_pool(pool);
     for _ in 0..20 {
         let stolen = Flag::new();
@@ -179,7 +179,7 @@ fn the_runtime_fits_a_small_stack() {
     let _watchdog = watchdog();
     alone("the_runtime_fits_a_small_stack", || {
         for threads in [2, 4, 16] {
-            use_on_little_stack(&small(threads));
+            use_on_small_stack(&small(threads));
         }
     });
 }
@@ -201,7 +201,7 @@ fn panics_fit_a_small_stack() {
 // ---- Handlers that fail on every worker ----
 
 #[test]
-fn a_start_handler_that_fails_on_every_worker_is_told_of_each() {
+fn a_start_handler_that_fails_on_every_worker_is_reported_for_each() {
     let _watchdog = watchdog();
     for threads in [1, 2, 8] {
         let failed = Arc::new(Mutex::new(Vec::new()));

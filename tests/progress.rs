@@ -1,4 +1,4 @@
-//! Work that can run does run: every fork can be stolen, and callers from outside never starve.
+//! Work that can run does run: every fork can be stolen, and callers from outside do not starve.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn fib(n: u64) -> u64 {
     a + b
 }
 
-/// Both kinds of caller with pools that have a thread to steal with.
+/// Both kinds of caller, with pools that have a thread which can steal.
 fn thieving_settings() -> impl Iterator<Item = (Caller, ThreadPool)> {
     common::settings().filter(|(_, pool)| pool.current_num_threads() > 1)
 }
@@ -72,7 +72,7 @@ fn the_innermost_fork_of_a_recursion_is_stolen() {
     }
 }
 
-/// The thief of the last ones waits in a join.
+/// The last two forks are stolen by a worker that waits in a join.
 #[test]
 fn forks_of_a_silent_owner_are_stolen_by_a_worker_that_waits() {
     let _watchdog = watchdog();
@@ -91,7 +91,7 @@ fn forks_of_a_silent_owner_are_stolen_by_a_worker_that_waits() {
     }
 }
 
-/// Like [`innermost_waits`], with work in every outer sibling.
+/// Like [`innermost_waits`], with work in every outer second side.
 fn innermost_waits_among_work(depth: usize) {
     if depth == 0 {
         return innermost_waits(0);
@@ -109,7 +109,7 @@ fn the_innermost_fork_is_stolen_after_its_bigger_siblings() {
     }
 }
 
-/// Every closure on the way down waits for its sibling, one level after the other.
+/// Every first side waits for its second side, one level after the other.
 fn every_level_waits(depth: usize) {
     if depth == 0 {
         return;
@@ -250,7 +250,7 @@ fn a_fork_in_a_scoped_task_is_stolen() {
 }
 
 #[test]
-fn a_fork_made_while_all_are_busy_is_stolen_when_one_is_free() {
+fn a_fork_made_while_all_workers_are_busy_is_stolen_when_one_is_free() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -270,7 +270,8 @@ fn a_fork_made_while_all_are_busy_is_stolen_when_one_is_free() {
     }
 }
 
-/// Forks; the innermost first closure says so, and never polls until its sibling has run.
+/// Forks. The innermost first side raises `forked`, and makes no call to the pool until its second
+/// side has run.
 fn forks_and_holds(depth: usize, forked: &Flag, done: &Flag) {
     if depth > 0 {
         join(|| forks_and_holds(depth - 1, forked, done), || ());
@@ -302,7 +303,7 @@ fn many_outside_threads_call_at_once() {
     }
 }
 
-/// One call from outside of each kind in turn, checked.
+/// Makes one call from outside, of a kind, and checks the result.
 fn call(pool: &ThreadPool, kind: u64) {
     match kind % 5 {
         0 => assert_eq!(pool.join(|| fib(9), || fib(10)), (34, 55)),
@@ -356,8 +357,8 @@ fn an_outside_caller_of_one_pool_calls_another() {
     }
 }
 
-/// Forks; the second side takes a little longer than the first, so that it has to be waited for
-/// where it is stolen.
+/// Forks. The second side takes a little longer than the first, so that the owner has to wait for
+/// it if it is stolen.
 fn uneven(cores: &Cores, depth: u64) {
     if depth > 0 {
         let nap = || rest(Duration::from_micros(20 * depth));
@@ -397,7 +398,7 @@ fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
     let other = pool(2);
     let nap = || other.install(|| rest(Duration::from_micros(30)));
     let borrow_and_block = |pool: &ThreadPool, cores: &Cores| {
-        // The worker looks for more when its core is borrowed.
+        // A worker that looks for more work keeps its thread awake while its core is borrowed.
         pool.spawn(|| ()).join().unwrap();
         pool.join(|| cores.hold(nap), || cores.hold(nap));
     };
@@ -411,7 +412,7 @@ fn no_two_threads_act_as_the_same_worker_when_its_borrower_blocks() {
     });
 }
 
-/// A pool whose every worker is busy for ever with tasks that spawn their successor.
+/// A pool whose workers are all busy for ever, with tasks that spawn their successors.
 struct Saturated {
     pool: ThreadPool,
     stop: Arc<Flag>,
@@ -488,9 +489,9 @@ fn outside_calls_get_through_to_a_recursion_of_another_caller() {
     }
 }
 
-/// The late job waits for the task that would serve it.
+/// The late caller's job waits for the task that would run it.
 #[test]
-fn a_late_call_is_not_run_on_top_of_what_it_joins() {
+fn a_late_call_is_not_run_on_top_of_the_task_that_it_joins() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -518,8 +519,8 @@ fn a_late_call_is_not_run_on_top_of_what_it_joins() {
     }
 }
 
-/// An end of a fork that comes amid a late call must not keep the other side from a worker that is
-/// free.
+/// A worker ends a side of a fork and serves a late caller. Meanwhile, a free worker must be able
+/// to steal the other side.
 #[test]
 fn a_fork_whose_end_is_near_can_be_stolen_though_a_caller_is_late() {
     let _watchdog = watchdog();
@@ -540,7 +541,7 @@ fn a_fork_whose_end_is_near_can_be_stolen_though_a_caller_is_late() {
 }
 
 #[test]
-fn tasks_get_through_that_were_fetched_together_with_one_that_goes_on_for_ever() {
+fn tasks_get_through_that_were_taken_together_with_an_endless_one() {
     let _watchdog = watchdog();
     let pool = pool(1);
     let (stop, gate) = (Arc::new(Flag::new()), Arc::new(Flag::new()));

@@ -71,7 +71,7 @@ fn slow_items_count_while_the_loop_runs() {
     common::pool(2).install(|| {
         (0..20_u32).into_par_iter().progress_with(bar.clone()).with_max_len(10).for_each(|n| {
             thread::sleep(Duration::from_millis(3));
-            // Those before this one in its half have ended.
+            // The earlier items in the half of this one have ended.
             late.fetch_add(u64::from(bar.position() < u64::from(n % 10)), Ordering::Relaxed);
         });
     });

@@ -1,6 +1,7 @@
-//! Random programs, whose tasks, handlers, names, thread-locals, payloads and values call any entry
-//! of the library, on pools that all of them share and on pools of their own. Whatever they call,
-//! they end, and every value is dropped once. On deterministic pools they do the same each time.
+//! Random programs: tasks, handlers, thread names, thread-locals, payloads and values call any
+//! function of the library, on pools that they share and on pools that they build. Whatever they
+//! call, they end, and every value is dropped once. On deterministic pools they do the same each
+//! time.
 
 mod common;
 
@@ -18,11 +19,11 @@ use filch::{TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy, schedule_point
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// How many calls nest at most.
+/// How deep calls may nest.
 const DEPTH: u32 = 5;
-/// How many calls one program makes at most.
+/// How many calls a program may make.
 const CALLS: usize = 300;
-/// How many calls the closures of one pool make at most, so that handlers do not call each other
+/// How many calls the closures of one pool may make. Otherwise handlers could call each other
 /// without end.
 const CALLS_OF_HANDLERS: usize = 12;
 
@@ -32,7 +33,7 @@ struct Program {
     is_simulated: bool,
     left: AtomicUsize,
     ledger: &'static Ledger,
-    /// A hash of all that was done, and where, in order.
+    /// A hash of all calls and their workers, in order.
     trace: AtomicU64,
 }
 
@@ -44,24 +45,24 @@ impl Program {
     }
 }
 
-/// Takes one of what is `left`.
+/// Takes one of the calls that are `left`.
 fn take_one(left: &AtomicUsize) -> bool {
     left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Calls `f`, and drops what it panics with, whose drop may panic.
+/// Calls `f`. If it panics, drops the payload, whose drop may panic as well.
 fn guarded(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     }
 }
 
-/// Panics without a message. (The library leaks a payload whose drop panics each time: not this.)
+/// Panics without a message. The payload has no drop, so the library has no reason to leak it.
 fn blow_up<R>() -> R {
     resume_unwind(Box::new(()))
 }
 
-/// Calls of which the last one is made when it is dropped.
+/// Calls that are made when this is dropped, the first one first.
 struct AtEnd(Vec<Call>);
 
 impl Drop for AtEnd {
@@ -74,7 +75,7 @@ thread_local! {
     static AT_END: RefCell<AtEnd> = const { RefCell::new(AtEnd(Vec::new())) };
 }
 
-/// A value, or the payload of a panic, whose drop makes a call and may panic.
+/// A value, or the payload of a panic. Its drop makes a call and may panic.
 struct Loaded(Call);
 
 impl Drop for Loaded {
@@ -88,7 +89,7 @@ impl Drop for Loaded {
     }
 }
 
-/// A call of some entry of the library.
+/// A call of some function of the library.
 #[derive(Clone)]
 struct Call {
     program: Arc<Program>,
@@ -97,7 +98,7 @@ struct Call {
 }
 
 impl Call {
-    /// One that this one makes.
+    /// A call that this one makes.
     fn inner(&self, rng: &mut SmallRng) -> Call {
         let depth = self.depth.saturating_sub(1);
         Call { program: self.program.clone(), seed: rng.random(), depth }
@@ -121,7 +122,7 @@ impl Call {
         self.program.note(kind);
         schedule_point();
         let shared = self.program.pools[rng.random_range(0..2)].upgrade();
-        // (The global pool is not simulated.)
+        // The global pool is not simulated.
         let has_current = !self.program.is_simulated || filch::current_thread_index().is_some();
         match (shared, kind) {
             (Some(pool), 0..2) => self.fork_in(&pool, &mut rng),
@@ -218,7 +219,7 @@ impl Call {
         }
     }
 
-    /// Has a call made by a destructor of this thread, or by another thread.
+    /// Leaves a call to a destructor of this thread, or to another thread.
     fn call_later(&self, rng: &mut SmallRng) {
         let (call, token) = (self.inner(rng), self.token());
         if !self.program.is_simulated && rng.random_ratio(1, 3) {
@@ -253,7 +254,7 @@ impl Call {
                 pool.shutdown_background();
             }
             1 => {
-                // Its own task may drop it.
+                // A task of the pool may drop it.
                 let pool = Arc::new(pool);
                 let theirs = pool.clone();
                 pool.spawn(move || {
@@ -271,7 +272,7 @@ impl Call {
         }
     }
 
-    /// With closures each of which makes calls, and panics as these do.
+    /// A builder whose closures all make calls, which may panic.
     fn builder(&self, rng: &mut SmallRng) -> ThreadPoolBuilder {
         let left = Arc::new(AtomicUsize::new(CALLS_OF_HANDLERS));
         let closure = |rng: &mut SmallRng| {
@@ -345,8 +346,8 @@ fn simulated(builder: ThreadPoolBuilder, _: u64) -> ThreadPoolBuilder {
     builder
 }
 
-/// Runs a program in this thread and so many `callers`, and drops the shared pools. Returns a hash
-/// of what it did.
+/// Runs a program on this thread and on this many `callers`, and drops the shared pools. Returns a
+/// hash of what it did.
 fn run(seed: u64, is_simulated: bool, callers: usize) -> (u64, &'static Ledger) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let shared = [(); 2].map(|()| {
@@ -375,8 +376,8 @@ fn run(seed: u64, is_simulated: bool, callers: usize) -> (u64, &'static Ledger) 
         calls(rng.random());
     });
     for pool in shared {
-        // A call that uses the pool must not drop it last: tasks of two pools may each wait for the
-        // end of the other pool.
+        // A call that uses the pool must not drop it last: tasks of two pools could each wait for
+        // the end of the other pool.
         while Arc::strong_count(&pool) > 1 {
             schedule_point();
             thread::yield_now();
@@ -386,12 +387,13 @@ fn run(seed: u64, is_simulated: bool, callers: usize) -> (u64, &'static Ledger) 
     (program.trace.load(Ordering::SeqCst), program.ledger)
 }
 
-/// The same in a thread of its own, whose end is the end of what it built. Waits for all drops.
+/// Runs a program on a new thread. When the thread ends, so does everything that it has built.
+/// Waits for all drops.
 fn run_to_the_end(seed: u64, is_simulated: bool, callers: usize) -> u64 {
     let program = thread::spawn(move || run(seed, is_simulated, callers));
     let (trace, ledger) = program.join().unwrap();
     // Other threads may end in the background.
-    eventually("all is dropped", || ledger.is_balanced());
+    eventually("everything is dropped", || ledger.is_balanced());
     trace
 }
 

@@ -1,5 +1,5 @@
-//! Every closure of the user's that the library calls may call every entry of the library: all
-//! places where one is called, by all entries, in pools of several kinds.
+//! Every user closure that the library calls may call every function of the library. These tests
+//! try all places where a closure is called with all entries, in pools of several kinds.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn plain(threads: usize) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
-/// What can be called from anywhere, each with a check of what comes of it.
+/// Calls that can be made from anywhere, each with a check of the result.
 const ENTRIES: &[(&str, fn())] = &[
     ("join", || assert_eq!(fib(8), 21)),
     ("join_context", || {
@@ -94,7 +94,7 @@ const ENTRIES: &[(&str, fn())] = &[
     ("questions", || {
         let index = filch::current_thread_index();
         assert!(index.is_none_or(|index| index < filch::current_num_threads()));
-        // Beside other tests, the list of pools may be locked.
+        // Other tests may have locked the list of pools.
         let dump = filch::dump().to_string();
         assert!(["a pool of", "try again"].iter().any(|text| dump.contains(text)), "{dump}");
         assert!(!filch::counters().workers.is_empty());
@@ -187,7 +187,7 @@ const ENTRIES: &[(&str, fn())] = &[
         });
         match sums {
             Ok(sums) => assert_eq!(sums, vec![all as u64 * fib(all as u64) + 1; all]),
-            // In a pool with fewer threads than workers.
+            // The pool has fewer threads than workers.
             Err(error) => assert!(all > 1, "{error}"),
         }
     }),
@@ -222,7 +222,7 @@ const ENTRIES: &[(&str, fn())] = &[
         let (completer, handle) = filch::completer();
         let awaits = filch::spawn_future(async { handle.await.unwrap() });
         completer.complete(6);
-        // (Not awaited: with `OwnDescendants`, all workers may wait for another one to poll it.)
+        // Not awaited: with `OwnDescendants`, all workers may wait for another one to poll it.
         drop(awaits);
         let block_on = || filch::block_on(async { fib(4) });
         assert_eq!(filch::spawn(block_on).join().unwrap(), 3);
@@ -240,7 +240,7 @@ const ENTRIES: &[(&str, fn())] = &[
 
 // ---- The pools ----
 
-/// A pool with some setting.
+/// The settings of a pool.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     threads: usize,
@@ -275,11 +275,11 @@ impl Setting {
     }
 }
 
-/// How often an entry is called from a place within one run: a pool in which each task, or each
-/// park, brings about another never ends.
+/// How often a place calls its entry in one run. Otherwise a pool in which each task or each park
+/// leads to another one would never end.
 const MOST_CALLS: usize = 6;
 
-/// The entry that is tried, to be called where the library calls a closure of the user's.
+/// The entry under test, called where the library calls a user closure.
 #[derive(Debug)]
 struct Entry {
     name: &'static str,
@@ -296,7 +296,7 @@ impl Entry {
         }
     }
 
-    /// Something whose drop calls it.
+    /// Returns a value whose drop calls the entry.
     fn token(&'static self) -> Token {
         Token(self)
     }
@@ -311,13 +311,13 @@ impl Drop for Token {
     }
 }
 
-/// Runs `place` with each entry in each kind of pool, on a thread that ends after it. Each entry
-/// has to have been called.
+/// Runs `place` with each entry in each kind of pool, on a thread that then ends. `place` must have
+/// called the entry.
 fn drive(place: impl Fn(Setting, E) + Sync) {
     let _watchdog = watchdog();
     for setting in Setting::all() {
         for &(name, call) in ENTRIES {
-            // In reach of leak checkers, and alive in thread-locals' destructors.
+            // Reachable for leak checkers, and alive in the destructors of thread-locals.
             static ALL: Mutex<Vec<E>> = Mutex::new(Vec::new());
             let entry: E = Box::leak(Box::new(Entry { name, call, calls: AtomicUsize::new(0) }));
             ALL.lock().unwrap().push(entry);
@@ -331,13 +331,13 @@ fn drive(place: impl Fn(Setting, E) + Sync) {
     }
 }
 
-/// `drive` for what is called on a worker of the pool and on a thread that is none.
+/// Drives `work` on a worker of the pool, and on a thread that is no worker.
 fn drive_work(work: impl Fn(E) + Sync) {
     drive(|setting, entry| setting.pool().install(|| work(entry)));
     drive(|setting, entry| setting.pool().join(|| work(entry), || work(entry)).0);
 }
 
-// ---- What builds and hosts pools ----
+// ---- Closures that build and host pools ----
 
 #[test]
 fn thread_names() {
@@ -362,7 +362,7 @@ fn thread_names_and_spawn_handlers_of_pools_of_the_calling_thread() {
             entry.call();
             thread::Builder::new().spawn(|| worker.run()).map(drop)
         });
-        // An entry that makes the thread a worker of its own pool makes this one an error.
+        // If the entry has made the thread a worker of its own pool, this build must fail.
         match built {
             Ok(pool) => assert_eq!(pool.install(|| fib(5)), 5),
             Err(error) => assert!(error.to_string().contains("use_current_thread"), "{error}"),
@@ -372,7 +372,7 @@ fn thread_names_and_spawn_handlers_of_pools_of_the_calling_thread() {
 }
 
 #[test]
-fn spawn_handlers_and_what_runs_around_a_worker() {
+fn spawn_handlers_and_code_around_a_worker() {
     drive(|setting, entry| {
         let builder = ThreadPoolBuilder::new().num_threads(setting.threads);
         let pool = builder.build_with(|worker| {
@@ -389,9 +389,9 @@ fn spawn_handlers_and_what_runs_around_a_worker() {
 }
 
 #[test]
-fn what_runs_around_scoped_workers_and_in_their_pool() {
+fn code_around_scoped_workers_and_in_their_pool() {
     drive(|setting, entry| {
-        // In this order: an entry may make the thread a worker to its end.
+        // In this order: an entry may make the thread a worker until it ends.
         for member in [true, false] {
             let builder = ThreadPoolBuilder::new().num_threads(setting.threads);
             let builder = if member { builder.use_current_thread() } else { builder };
@@ -441,7 +441,7 @@ fn panic_handlers_and_the_drop_of_payloads() {
         let pool = pool.build().unwrap();
         drop(pool.spawn(|| resume_unwind(Box::new(entry.token()))));
         drop(pool);
-        // Without a handler.
+        // Without a panic handler.
         let pool = setting.pool();
         drop(pool.spawn(|| resume_unwind(Box::new(entry.token()))));
         pool.spawn_broadcast(|_| resume_unwind(Box::new(entry.token())));
@@ -449,7 +449,7 @@ fn panic_handlers_and_the_drop_of_payloads() {
 }
 
 #[test]
-fn the_drop_of_what_handlers_captured() {
+fn the_drop_of_captures_of_handlers() {
     drive(|setting, entry| {
         for background in [false, true] {
             let tokens = [(); 4].map(|()| entry.token());
@@ -506,7 +506,7 @@ fn the_drop_of_captures_and_results() {
     });
 }
 
-/// What the runtime discards since something else has panicked, and what drops while it unwinds.
+/// Drops of values that the runtime discards after a panic, and drops during unwinding.
 #[test]
 fn drops_around_panics() {
     drive_work(|entry| {
@@ -577,7 +577,7 @@ fn a_pool_in_a_thread_local() {
 
 // ---- Loops, slices, sorts ----
 
-/// An element that calls the entry in all that it can do.
+/// An element whose every operation calls the entry.
 #[derive(Debug)]
 struct Item(u64, Token);
 
@@ -819,8 +819,8 @@ fn panic_hooks() {
             }
         }));
         drive(|setting, entry| {
-            // A hook that panics aborts, by the rules of the language. std does not count a panic
-            // that is resumed there, but counts its catch: then it poisons locks that are fine.
+            // A panic that leaves a hook aborts the process. std does not count a panic that is
+            // resumed in a hook, but counts its catch. Then it poisons locks that are fine.
             if entry.name.ends_with("panicking") {
                 return entry.call();
             }
@@ -837,8 +837,8 @@ fn panic_hooks() {
     }
 }
 
-/// What the threads of a scoped pool do before and after they run the worker may need the very
-/// worker that builds it.
+/// A closure that runs before and after a worker of a scoped pool may need the very worker that
+/// builds the pool.
 #[test]
 fn the_threads_of_a_scoped_pool_may_need_the_worker_that_builds_it() {
     let outer = ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -1,12 +1,12 @@
-//! Mixes everything a pool can do for as long as told, and checks that nothing is lost: every task
-//! that was submitted has run or panicked, every value that was made was dropped, every answer is
-//! right, something moves all the time, and no caller waits for long. Prints a line a second.
+//! Mixes everything that a pool can do for a given time, and checks that nothing is lost: every
+//! submitted task has run or panicked, every value was dropped, every answer is right, something
+//! moves all the time, and no caller waits for long. Prints a line each second.
 //!
 //! ```text
 //! FILCH_SOAK_SECONDS=60 FILCH_SOAK_THREADS=8 cargo test --release --test soak -- --nocapture
 //! ```
 //!
-//! `FILCH_SOAK_SEED` decides what the mix begins with. The timing of threads is not decided by it.
+//! `FILCH_SOAK_SEED` decides how the mix begins. It does not decide the timing of threads.
 
 mod common;
 
@@ -24,10 +24,10 @@ use filch::{
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-/// Since when a caller is at what.
+/// When a caller began an operation, and its name.
 type Turn = (Instant, &'static str);
 
-/// What was done, and what came of it.
+/// Counts of what has happened.
 #[derive(Default)]
 struct Books {
     submitted: AtomicU64,
@@ -38,9 +38,9 @@ struct Books {
     rounds: AtomicU64,
     pools: AtomicU64,
     wrong: AtomicU64,
-    /// The longest round that ended since somebody asked, in microseconds.
+    /// The longest round since the last line, in microseconds.
     longest: AtomicU64,
-    /// What each caller is at, and since when.
+    /// What each caller does now, and since when.
     callers: Box<[Mutex<Option<Turn>>]>,
 }
 
@@ -49,7 +49,7 @@ impl Books {
         Books { callers: (0..callers).map(|_| Mutex::default()).collect(), ..Books::default() }
     }
 
-    /// Takes the time that `caller` is in `body`.
+    /// Measures the time that `caller` spends in `body`.
     fn time<R>(&self, caller: usize, what: &'static str, body: impl FnOnce() -> R) -> R {
         let (began, at) = (Instant::now(), &self.callers[caller]);
         *at.lock().expect("nothing panics under this lock") = Some((began, what));
@@ -59,7 +59,7 @@ impl Books {
         result
     }
 
-    /// The caller that is longest in a round, what it is at, and how long that takes.
+    /// The caller whose round has lasted longest: for how long, which caller, and what it does.
     fn slowest(&self) -> Option<(Duration, usize, &'static str)> {
         let at = |at: &Mutex<Option<Turn>>| *at.lock().expect("nothing panics under this lock");
         let running = self.callers.iter().map(at).enumerate();
@@ -77,7 +77,7 @@ impl Books {
         self.ran.load(Ordering::Acquire) + self.panicked.load(Ordering::Acquire)
     }
 
-    /// Whether everything is accounted for, when nothing is under way.
+    /// Whether everything is accounted for, once no operation is running.
     fn is_balanced(&self) -> bool {
         self.submitted.load(Ordering::Acquire) == self.tasks_ended()
             && self.created.load(Ordering::Acquire) == self.dropped.load(Ordering::Acquire)
@@ -109,7 +109,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Whether `body` panics; a payload whose drop panics is no more than that.
+/// Whether `body` panics. The drop of the payload may panic as well.
 fn fails<R>(body: impl FnOnce() -> R) -> bool {
     let payload = catch_unwind(AssertUnwindSafe(|| drop(body()))).err();
     let failed = payload.is_some();
@@ -117,7 +117,7 @@ fn fails<R>(body: impl FnOnce() -> R) -> bool {
     failed
 }
 
-/// The closure of a task: counted from here on, and panics if it is to.
+/// The closure of a task. It is counted from here on, and panics if `fails`.
 fn task(books: &Arc<Books>, fails: bool) -> impl FnOnce() -> u64 + Send + 'static {
     books.submitted.fetch_add(1, Ordering::Relaxed);
     let token = Token::new(books);
@@ -141,7 +141,7 @@ fn fib(n: u64) -> u64 {
     a + b
 }
 
-/// Whether `result` is what a task of that kind comes to.
+/// Whether `result` is that of such a task.
 fn is_right(result: Result<u64, JoinError>, fails: bool) -> bool {
     match result {
         Ok(value) => !fails && value == 55,
@@ -151,7 +151,7 @@ fn is_right(result: Result<u64, JoinError>, fails: bool) -> bool {
 
 type Round = fn(&mut SmallRng, &ThreadPool, &ThreadPool, &Arc<Books>);
 
-/// What callers do, at random: on a pool, with another at hand.
+/// What callers do, at random, on one pool and with another one.
 const ROUNDS: [(&str, Round); 20] = [
     ("join", |_, pool, _, books| {
         books.check("join", pool.join(|| fib(14), || fib(15)) == (377, 610));
@@ -211,7 +211,7 @@ const ROUNDS: [(&str, Round); 20] = [
         let (many, failing) = (many(rng), rng.random_ratio(1, 8));
         let work = |i| task(books, failing && i == many / 2)();
         let sum = || (0..many).into_par_iter().with_max_len(4).map(work).sum::<u64>();
-        // Those after the panic may be skipped, and then are not submitted either.
+        // Items after the panic may be skipped. Then their tasks are not submitted.
         let ended = fails(|| books.check("sum", pool.install(sum) == 55 * many as u64));
         books.check("loop", ended == failing);
         let make = || (0..many).into_par_iter().map(|_| Token::new(books)).collect::<Vec<_>>();
@@ -274,7 +274,7 @@ const ROUNDS: [(&str, Round); 20] = [
         for _ in 0..many(rng) {
             let (capture, payload, result) = (bomb(), bomb(), bomb());
             drop(pool.spawn(move || drop(capture)));
-            // Of a task that has ended, the handle may have what is dropped.
+            // The handle of a task that has ended may own the value that is dropped.
             fails(|| pool.spawn(move || -> () { resume_unwind(Box::new(payload)) }));
             fails(|| pool.spawn(move || result));
         }
@@ -306,7 +306,7 @@ fn discarded<R>(task: impl FnOnce() -> R + Send) -> impl FnOnce() + Send {
     move || drop(task())
 }
 
-/// A pool that is built in one of the ways there are, used, and ended.
+/// Builds a pool in one of several ways, uses it, and ends it.
 fn own_pool(rng: &mut SmallRng, books: &Arc<Books>) {
     let (many, builder) = (many(rng), settings(rng, books));
     let work = |pool: &ThreadPool| {
@@ -318,7 +318,7 @@ fn own_pool(rng: &mut SmallRng, books: &Arc<Books>) {
         1 => builder.build_scoped(|worker| worker.run(), work),
         _ => thread::scope(|plain| {
             let here = plain.spawn(|| {
-                // Its handlers' captures need not be `Send`, and so it is made here.
+                // Captures of handlers need not be `Send`, so the pool is built on this thread.
                 let own = ThreadPoolBuilder::new().num_threads(2).use_current_thread();
                 own.build().map(|pool| work(&pool))
             });
@@ -330,7 +330,8 @@ fn own_pool(rng: &mut SmallRng, books: &Arc<Books>) {
     }
 }
 
-/// For a small pool: with what may differ between pools, and handlers, some of which panic.
+/// Settings of a small pool: everything in which pools may differ, and handlers, some of which
+/// panic.
 fn settings(rng: &mut SmallRng, books: &Arc<Books>) -> ThreadPoolBuilder {
     let fails = rng.random_ratio(1, 4);
     let [start, exit, park, unpark] = [(); 4].map(|()| {
@@ -347,14 +348,14 @@ fn settings(rng: &mut SmallRng, books: &Arc<Books>) -> ThreadPoolBuilder {
     builder.park_handler(park).unpark_handler(unpark)
 }
 
-/// Decided by the seed.
+/// The policies, which the seed decides.
 fn policies(rng: &mut SmallRng) -> ThreadPoolBuilder {
     let wait = if rng.random() { WaitPolicy::AnyWork } else { WaitPolicy::OwnDescendants };
     let order = if rng.random() { TaskOrder::NewestFirst } else { TaskOrder::OldestFirst };
     ThreadPoolBuilder::new().wait_policy(wait).task_order(order).lend_seats(rng.random_ratio(3, 4))
 }
 
-/// The pools, which are replaced now and then while they are in use.
+/// The pools. They are replaced now and then while they are in use.
 struct Pools {
     current: RwLock<(Arc<ThreadPool>, Arc<ThreadPool>)>,
     threads: usize,
@@ -374,7 +375,7 @@ impl Pools {
         self.current.read().expect("nothing panics under this lock").clone()
     }
 
-    /// Puts a new pool in the place of the second. The last user of that one ends it.
+    /// Replaces the second pool by a new one. The last user of the old one ends it.
     fn replace(&self, rng: &mut SmallRng) -> Result<(), ThreadPoolBuildError> {
         let new = Self::build(rng, self.threads)?;
         let mut current = self.current.write().expect("nothing panics under this lock");
@@ -387,7 +388,7 @@ impl Pools {
     }
 }
 
-/// The process's resident memory, in MiB, where that can be known.
+/// The process's resident memory in MiB, if the system reports it.
 fn memory() -> Option<u64> {
     let pages: u64 =
         std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
@@ -403,7 +404,7 @@ fn caller(index: usize, seed: u64, pools: &Pools, books: &Arc<Books>, over: &Ato
             books.time(index, what, || round(&mut rng, &pool, &other, books));
             books.rounds.fetch_add(1, Ordering::Relaxed);
         }
-        // Who has them last waits for their end.
+        // The last thread that has a pool waits for its end.
         books.time(index, "end of a pool", || drop((pool, other)));
         if rng.random_ratio(1, 40) {
             match books.time(index, "new pool", || pools.replace(&mut rng)) {
@@ -414,7 +415,8 @@ fn caller(index: usize, seed: u64, pools: &Pools, books: &Arc<Books>, over: &Ato
     }
 }
 
-/// Ends the process with a report if nothing moves for as long as a stall, or a round is too slow.
+/// Aborts the process with a report if nothing moves for `stall`, or if a round takes longer than
+/// `slow`.
 fn watch(books: &Books, stall: Duration, slow: Duration, over: &AtomicBool) {
     let progress = || books.rounds.load(Ordering::Relaxed) + books.tasks_ended();
     let (mut last, mut since) = (progress(), Instant::now());
@@ -462,7 +464,7 @@ fn number(variable: &str, default: u64) -> u64 {
 fn nothing_is_lost() {
     let (seconds, threads) = (number("FILCH_SOAK_SECONDS", 2), number("FILCH_SOAK_THREADS", 8));
     let (seed, callers) = (number("FILCH_SOAK_SEED", 1).wrapping_mul(1000), 3);
-    // No progress at all, and a single round of a caller, for so long count as a stall.
+    // These times without any progress, or in a single round of a caller, count as a stall.
     let (stall, slow) = (common::time_limit() / 3, common::time_limit() / 2);
     let books = Arc::new(Books::new(callers));
     let mut rng = SmallRng::seed_from_u64(seed.wrapping_sub(1));
@@ -487,9 +489,9 @@ fn nothing_is_lost() {
             }
             over.store(true, Ordering::Relaxed);
         });
-        // What is detached ends with its pool; until then something has to move.
+        // Detached tasks end with their pool. Until then something has to move.
         drop(pools);
-        // Nor is one that ends in the background waited for by anybody else.
+        // No other thread waits for pools that end in the background.
         let since = Instant::now();
         while !books.is_balanced() && since.elapsed() < stall {
             thread::sleep(Duration::from_millis(10));
@@ -499,7 +501,7 @@ fn nothing_is_lost() {
     });
     println!("{}", line(seconds, books.tasks_ended(), &books));
     let grown = warm.zip(memory()).map_or(0, |(warm, now)| now.saturating_sub(warm));
-    // What allocators and checkers keep levels off after some seconds only.
+    // The memory that allocators and checkers keep stops growing only after some seconds.
     let is_level = grown < 64 || seconds < 10;
     books.check(&format!("{grown} MiB more than after a third of the time"), is_level);
     books.check("tasks or values are not accounted for", books.is_balanced());

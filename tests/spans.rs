@@ -18,12 +18,12 @@ use tracing_subscriber::registry::LookupSpan;
 /// Installs the subscriber of the process.
 fn subscribe() {
     static ONCE: Once = Once::new();
-    // (Without a layer, a registry removes no spans.)
+    // Without a layer, a registry removes no spans.
     let registry = || Registry::default().with(Identity::new());
     ONCE.call_once(|| tracing::subscriber::set_global_default(registry()).unwrap());
 }
 
-/// The names of the spans of the calling thread, the innermost first.
+/// The names of the spans of the calling thread, innermost first.
 fn spans() -> Vec<&'static str> {
     let scope = Span::current().with_subscriber(|(id, dispatch)| {
         let registry = dispatch.downcast_ref::<Registry>().unwrap();
@@ -47,7 +47,7 @@ fn a_task_is_in_the_spans_in_which_it_was_spawned() {
     let (seen, by) = task.join().unwrap();
     assert_eq!(seen, ["inner", "outer"]);
     assert!(by != thread::current().id());
-    // The thread has left them.
+    // The thread has left the spans.
     assert_eq!(spawn().join().unwrap().0, [""; 0]);
     assert_eq!(spans(), [""; 0]);
 }
@@ -84,7 +84,7 @@ fn a_stolen_fork_and_a_part_of_a_broadcast_are_in_the_spans_of_the_caller() {
     let note = || seen.lock().unwrap().push((thread::current().id(), spans()));
     info_span!("load").in_scope(|| {
         pool.install(|| {
-            // Both sides run at once.
+            // Both sides must run at once, so one of them is stolen.
             let both = [Flag::new(), Flag::new()];
             let side = |own: usize| {
                 note();
@@ -99,7 +99,7 @@ fn a_stolen_fork_and_a_part_of_a_broadcast_are_in_the_spans_of_the_caller() {
     let seen = seen.into_inner().unwrap();
     assert_eq!(seen.len(), 7);
     assert!(seen.iter().all(|(_, spans)| *spans == ["load"]), "{seen:?}");
-    assert!(seen[0].0 != seen[1].0, "one was stolen");
+    assert!(seen[0].0 != seen[1].0, "no side was stolen");
 }
 
 #[test]
@@ -126,14 +126,15 @@ fn a_worker_that_waits_leaves_its_spans_for_other_work() {
             })
         });
         begun.hold();
-        // Both workers are in the join: one holds a fork, and the other one waits for it.
+        // Both workers are in the join: one runs a side that does not end, and the other one waits
+        // for it.
         let other = info_span!("other").in_scope(|| pool.spawn(spans));
         assert_eq!(other.join().unwrap(), ["other"]);
         assert_eq!(pool.spawn(spans).join().unwrap(), [""; 0]);
         gate.open();
         let (first, second, after) = waits.join().unwrap();
         assert_eq!((first, after), (vec!["own", "waits"], vec!["waits"]));
-        // A fork has the span of the task that it is part of.
+        // A fork has the span of its task.
         assert_eq!(second, ["waits"]);
     });
 }
@@ -178,7 +179,7 @@ fn a_span_is_left_after_a_panic_and_closed_with_the_last_task() {
 /// Panics in one of its calls.
 struct Bombs;
 
-/// How many calls are left until that one.
+/// How many calls are left until the one that panics.
 static CALLS_LEFT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 fn count_down() {
@@ -229,7 +230,7 @@ fn a_subscriber_may_panic() {
 
 #[test]
 fn a_pool_without_a_subscriber_has_no_spans() {
-    // In a process of its own, since a subscriber is for the whole process.
+    // In a separate process, since a subscriber is for the whole process.
     common::alone("a_pool_without_a_subscriber_has_no_spans", || {
         let pool = ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         let span = info_span!("nowhere");

@@ -1,5 +1,5 @@
-//! What a worker runs while it waits: anything, or, if the pool was built so, only what the wait
-//! is for.
+//! Which jobs a worker runs while it waits: any job, or, if the pool is built so, only jobs that
+//! the wait is for.
 
 mod common;
 #[path = "common/cpu.rs"]
@@ -28,14 +28,14 @@ fn own_pool(threads: usize) -> ThreadPool {
     own_builder(threads).build().unwrap()
 }
 
-/// A pool whose threads' CPU time can be told from others' by their names, [`OWN`].
+/// A pool whose threads' names begin with [`OWN`], so that their CPU time can be measured.
 fn own_named_pool(threads: usize) -> ThreadPool {
     own_builder(threads).thread_name(|index| format!("{OWN}{index}")).build().unwrap()
 }
 
 const OWN: &str = "own-";
 
-/// Opens the gate after a while, in which the workers of such a pool had to sleep.
+/// Opens the gate after a while, in which the workers of such a pool must sleep.
 #[track_caller]
 fn assert_sleeps_before(gate: &Gate) {
     if is_simulated() {
@@ -103,7 +103,7 @@ fn pools_that_install_into_each_other_end() {
 
 // ---- Ways to wait ----
 
-/// A closure that others may run, and a wait for it.
+/// A closure that another worker may run, and a wait for it.
 type Other = Box<dyn FnOnce() + Send>;
 type Wait = fn(&(dyn Fn() + Sync), Other);
 
@@ -130,7 +130,7 @@ const WAITS: [(&str, Wait); 4] = [
     }),
 ];
 
-/// How deep tasks from outside stand on each other that wait so.
+/// Returns how deep tasks from outside are stacked on each other if they wait in this way.
 fn depth_of_foreign_work(pool: &ThreadPool, wait: Wait) -> usize {
     let begun: Vec<_> = (0..pool.current_num_threads()).map(|_| AtomicUsize::new(0)).collect();
     let most = AtomicUsize::new(0);
@@ -165,14 +165,14 @@ fn other_jobs_run_on_top_of_a_wait_for_any_work_up_to_a_limit() {
         assert!(depth < 18, "{name}: {depth}");
         depth
     });
-    // A task that is joined by its handle is mostly run by its joiner.
+    // The joiner of a handle mostly runs that task itself.
     assert!(depths.iter().any(|&depth| depth > 0) || is_simulated(), "{depths:?}");
 }
 
 // ---- A lock held across a wait ----
 //
-// One worker of two holds a lock across a wait for something that is stolen, and has tasks at hand
-// that want the lock. If it runs one of those while it waits, it waits for itself.
+// A worker of two holds a lock across a wait for a stolen closure, and has tasks in its queue that
+// need the lock. If it runs one of them while it waits, it waits for itself.
 
 #[derive(Default)]
 struct Trap {
@@ -182,7 +182,7 @@ struct Trap {
 }
 
 impl Trap {
-    /// The stolen side: gives the one that waits time to take a task.
+    /// The stolen side: gives the waiting worker time to take a task.
     fn stolen_side(&self) {
         self.stolen.raise();
         self.spawned.hold();
@@ -235,8 +235,8 @@ fn a_lock_may_be_held_across_a_wait_for_own_work() {
     }
 }
 
-/// Runs `body` in a process of its own, in which it must not come to its end, and all must come to
-/// sleep: one that is slow does not.
+/// Runs `body` in a separate process. It must never end, and all threads must go to sleep, which
+/// those of a slow body do not.
 #[track_caller]
 fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
     const DEADLOCK: &str = "[it waits for itself]";
@@ -246,7 +246,7 @@ fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
             body();
             ended.send(()).unwrap();
         });
-        // Not `Disconnected`: a body that panics waits for nothing.
+        // `Disconnected` would mean that the body has panicked.
         assert_eq!(end.recv_timeout(Duration::from_secs(1)), Err(RecvTimeoutError::Timeout));
         cpu::assert_below(5 * MILLISECOND, cpu::cpu_use_of_a_second(""));
         say(DEADLOCK);
@@ -255,7 +255,7 @@ fn deadlocks(name: &str, body: impl FnOnce() + Send + 'static) {
     tells(name, body, |told| assert!(told.contains(DEADLOCK), "{told}"));
 }
 
-/// That the trap above is one.
+/// Shows that the trap above is a deadlock for a worker that runs any job.
 #[test]
 fn a_lock_held_across_a_join_that_waits_with_any_work_is_a_deadlock() {
     let _watchdog = watchdog();
@@ -293,7 +293,7 @@ fn a_wait_for_its_own_work_sleeps_beside_other_work() {
                     || {
                         started.raise();
                         go_on.wait();
-                        // The one that waits has run none of these.
+                        // The waiting worker has run none of these tasks.
                         assert_eq!(ran.load(Ordering::Relaxed), 0);
                     },
                 );
@@ -320,7 +320,7 @@ fn a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task() {
                         go_on.wait();
                     });
                     started.hold();
-                    // The fork is no part of what the first closure waits for.
+                    // The fork is not part of the task that the first closure waits for.
                     filch::join(|| task.join().unwrap(), || ());
                 });
             });
@@ -330,10 +330,10 @@ fn a_wait_for_its_own_work_sleeps_beside_a_fork_of_the_same_task() {
     });
 }
 
-/// A wait for a task, beside a scope of that task, into which somebody else spawns who is no
-/// worker.
+/// A worker waits for a task. A thread that is no worker spawns into a scope of that task, which
+/// must wake the waiter.
 #[test]
-fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
+fn a_task_from_outside_that_is_part_of_the_awaited_task_wakes_the_waiter() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -347,7 +347,7 @@ fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
                 raised.raise();
                 // Until the other worker has gone to sleep.
                 rest(Duration::from_millis(100));
-                // This one is held, so that the other has to run the task.
+                // This worker is held, so that the other one has to run the task.
                 std::thread::scope(|plain| {
                     plain.spawn(|| s.spawn(|| 7).join().unwrap()).join().unwrap()
                 })
@@ -359,15 +359,16 @@ fn a_task_from_outside_that_is_part_of_what_is_waited_for_wakes_the_waiter() {
     assert_eq!(answer, 7);
 }
 
-/// Goes into `leaf` while it hides the fork `hidden`, since another is public. (An owner that has
-/// taken a fork back keeps one public.)
+/// Runs `leaf` while the fork `hidden` is private, because another fork is public: an owner that
+/// has taken back a fork keeps one public.
 fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
     filch::join(|| (), || ());
     filch::join(|| filch::join(leaf, hidden), || ());
 }
 
-/// A fork that its owner hides, and comes to no more, is part of what is waited for. Other work is
-/// in sight, and, of three workers, one hides other work, neither of which the waiter may run.
+/// The task that is waited for hides a fork, and its owner never comes back to it. The waiter must
+/// run it. The waiter also sees other work, and in a pool of three, another owner hides some. The
+/// waiter may run neither.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
@@ -381,7 +382,7 @@ fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
         let hold = Arc::new(<[Flag; 2]>::default());
         let ([held, free], theirs) = (&*hold, hold.clone());
         if threads == 3 {
-            // The first that is looked at, hence the one with the other work.
+            // Thieves look at worker 0 first. So it is held until it can take the other work.
             pool.spawn_broadcast(move |context| {
                 if context.index() == 0 {
                     let [held, free] = &*theirs;
@@ -428,14 +429,15 @@ fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
     }
 }
 
-/// What is waited for has a fork, and somebody else has several, which the waiter may not run.
+/// The task that is waited for has one fork, and another worker has several, which the waiter may
+/// not run.
 #[test]
 fn a_fork_is_found_by_its_waiter_beside_other_forks() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
     }
-    // Who is looked at first is left to chance.
+    // Chance decides which worker is looked at first.
     for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants].repeat(20) {
         let pool = any_wait_builder().num_threads(3).wait_policy(policy).build().unwrap();
         let flags = Arc::new(<[Flag; 3]>::default());
@@ -443,7 +445,7 @@ fn a_fork_is_found_by_its_waiter_beside_other_forks() {
         let task = pool.spawn(move || {
             let [begun, go_on, ran] = &*theirs;
             filch::scope(|s| {
-                // (Without a handle, or it could begin as a task of its own.)
+                // Without a handle. With one, it could begin as a task of its own.
                 s.spawn_fifo(|| {
                     begun.raise();
                     go_on.hold();
@@ -459,7 +461,7 @@ fn a_fork_is_found_by_its_waiter_beside_other_forks() {
             let [begun, fork, forked, over] = &*theirs;
             begun.raise();
             fork.hold();
-            // Who waits publishes what it has forked.
+            // A worker that waits publishes its forks.
             let wait = || {
                 filch::scope(|s| {
                     s.spawn(|| {
@@ -471,7 +473,7 @@ fn a_fork_is_found_by_its_waiter_beside_other_forks() {
             filch::join(|| filch::join(|| filch::join(wait, || ()), || ()), || ());
         });
         other_begun.hold();
-        eventually("its wait is restricted", || pool.dump().to_string().contains(": restricted"));
+        eventually("the wait is restricted", || pool.dump().to_string().contains(": restricted"));
         fork.raise();
         forked.hold();
         go_on.raise();

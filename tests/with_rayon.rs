@@ -1,4 +1,4 @@
-//! Parallel iterators of rayon as filch's, and filch's as rayon's.
+//! Parallel iterators of rayon as those of filch, and the other way round.
 
 mod common;
 
@@ -95,7 +95,7 @@ fn the_first_match_is_found_without_the_others() {
 }
 
 #[test]
-fn a_loop_that_is_over_takes_nothing_from_rayon() {
+fn a_loop_that_has_ended_takes_nothing_from_rayon() {
     let _watchdog = watchdog();
     let token = filch::CancelToken::new();
     token.cancel();
@@ -171,7 +171,7 @@ fn an_indexed_iterator_of_filch_has_positions_in_rayon() {
 }
 
 #[test]
-fn both_conversions_are_undone_by_each_other() {
+fn each_conversion_undoes_the_other() {
     let _watchdog = watchdog();
     let there_and_back = range(1000).into_filch().into_rayon();
     let mut all = vec![];
@@ -204,7 +204,7 @@ fn a_full_consumer_of_rayon_ends_the_loop() {
 
 proptest! {
     #[test]
-    fn chains_across_both_give_what_serial_ones_do(
+    fn chains_across_both_libraries_match_serial_ones(
         numbers in proptest::collection::vec(any::<u32>(), 0..2000),
         threads in 1..4_usize,
         by in 1..5_u32,

@@ -102,7 +102,7 @@ impl Run {
         }
     }
 
-    /// In a program with a fault, a node within the region may cancel it, or a deadline.
+    /// In a program with a fault, a node in the region may cancel it, or a deadline may.
     fn region(self: &Arc<Self>, inner: &[Arc<Node>], rng: &mut SmallRng) {
         let canceller = rng.random_range(0..8);
         let token = match rng.random_range(0..4) {
@@ -149,7 +149,7 @@ impl Run {
                 }),
                 1 => graph.task(read(&cell), move |cell: &Value| {
                     let (before, value) = (cell.number, self.node(node));
-                    self.expect(cell.number == before, "a cell was written to");
+                    self.expect(cell.number == before, "a cell has a wrong value");
                     value
                 }),
                 2 if i > 0 => graph.task(&tasks[i - 1], move |before: &Value| {
@@ -196,7 +196,7 @@ impl Run {
         let (is_busy, mut ended) = (AtomicBool::new(false), 0);
         let nodes = inner.iter().cycle().take(3 * inner.len());
         let serial = |(node, value)| {
-            self.expect(!is_busy.swap(true, SeqCst), "two items are in a serial stage");
+            self.expect(!is_busy.swap(true, SeqCst), "two items were in a serial stage");
             let stepped = catch_unwind(AssertUnwindSafe(|| self.step()));
             is_busy.store(false, SeqCst);
             stepped.unwrap_or_else(|payload| resume_unwind(payload));
@@ -239,7 +239,7 @@ impl Run {
                 let sum = member.reduce(self.value(member.index() as u64), add);
                 self.expect(sum.number == (0..size as u64).sum(), "a wrong sum");
                 let sent = member.broadcast(root, || self.value(root as u64));
-                self.expect(sent.number == root as u64, "a wrong value is sent");
+                self.expect(sent.number == root as u64, "a wrong value was sent");
             }
         });
         self.expect(members.unwrap().len() == size, "a gang of the wrong size");
@@ -351,7 +351,7 @@ impl Run {
         _ = (filch::dump().to_string(), filch::metrics().to_prometheus());
     }
 
-    /// A pool that is ended while it has tasks of all kinds.
+    /// Ends a pool while it has tasks of all kinds.
     fn own_pool(self: &Arc<Self>, inner: &[Arc<Node>], rng: &mut SmallRng) {
         let (end, run) = (rng.random_range(0..5), self.clone());
         let pool = builder(rng, self.setting).panic_handler(move |payload| {
@@ -371,7 +371,7 @@ impl Run {
         pool.spawn_fifo(|| drop(filch::spawn(|| drop(owed.take()))));
         drop(pool.spawn_future(async { (std::future::pending::<()>().await, captured).1 }));
         let mut set = TaskSet::new_in(&pool);
-        // (The set is dropped before a pool that ends in the background may have begun the task.)
+        // The set is dropped before a pool that ends in the background must have begun the task.
         set.spawn(self.task(&inner[0], end == 0));
         let met = pool.gang(rng.random_range(1..=pool.current_num_threads()), |member| {
             member.barrier();
@@ -411,7 +411,7 @@ impl Run {
         self.check_result(&inner[1], result);
     }
 
-    /// Polls once.
+    /// Polls `future` once.
     fn poll<F: Future + Unpin>(self: &Arc<Self>, future: &mut F) -> Option<F::Output> {
         let waker = Waker::from(Arc::new(Woken(self.value(0))));
         let polled = Pin::new(future).poll(&mut Context::from_waker(&waker));

@@ -1,16 +1,16 @@
 //! Random programs that nest all of the API: forks, scopes, regions, loops, graphs, pipelines,
-//! gangs, broadcasts, handles, sets, completers, futures, blocking calls and messages, on two pools
-//! that call each other and on pools of their own that are ended while they have work. A program is
-//! a tree of operations, made from a number. It runs on normal pools, called by up to three
-//! threads, and on deterministic ones: first without a fault, and then with a panic, or a token
-//! that is cancelled, at any of its steps. Each call and each drop is a step.
+//! gangs, broadcasts, handles, sets, completers, futures, blocking calls and messages. They run on
+//! two pools that call each other, and build further pools, which end while they have work. A
+//! program is a tree of operations, made from a number. It runs on normal pools, called by up to
+//! three threads, and on deterministic ones: first without a fault, and then with a panic, or a
+//! cancelled token, at any of its steps. Each call and each drop is a step.
 //!
-//! A test fails if an operation does not return its number, if something panics or is cancelled in
-//! a program without a fault, if a task is not run then, if a value is not dropped once, if two
+//! A test fails if an operation does not return its number, if a value is not dropped once, if two
 //! items are in a serial stage, if a program hangs, or if a deterministic pool does something else
-//! the second time. `ci/asan` runs it as well.
+//! the second time. In a program without a fault, it also fails if something panics or is
+//! cancelled, or if a task is not run. `ci/asan` runs the tests as well.
 //!
-//! `FILCH_TEST_PROGRAMS` sets how many programs run, or which: `1000`, or `57..58`.
+//! `FILCH_TEST_PROGRAMS` sets how many programs run, or which ones: `1000`, or `57..58`.
 
 mod calls;
 #[path = "../common/mod.rs"]
@@ -46,7 +46,7 @@ fn run(program: &Program) -> Ended {
         Arc::new(builder(&mut rng, program.setting).panic_handler(handler).build().unwrap())
     });
     let run = Run::new(program, [0, 1].map(|i| Arc::downgrade(&pools[i])));
-    // Deterministic pools are for the thread that built them.
+    // Only the thread that has built a deterministic pool may use it.
     let callers = if program.setting.is_simulated { 1 } else { 1 + program.seed % 3 };
     let call = |caller| {
         let ended = catch_unwind(AssertUnwindSafe(|| call(&run, program, &pools[0], caller)));
@@ -58,7 +58,8 @@ fn run(program: &Program) -> Ended {
     });
     assert_eq!(pools[0].install(|| filch::join(|| 1, || 2)), (1, 2));
     for pool in pools {
-        // The end of a pool waits for its tasks, so that no task may have to end the other pool.
+        // No task of the program may have to end the other pool, since the end of a pool waits for
+        // tasks.
         while Arc::strong_count(&pool) > 1 {
             schedule_point();
             thread::yield_now();
@@ -70,7 +71,7 @@ fn run(program: &Program) -> Ended {
     Ended { run, trace, steps }
 }
 
-/// Enters the pool in one of the ways that there are from outside.
+/// Enters the pool from outside, in one of several ways.
 fn call(run: &Arc<Run>, program: &Program, pool: &ThreadPool, caller: u64) {
     let root = &program.root;
     match (program.seed / 3 + caller) % 3 {
@@ -83,8 +84,8 @@ fn call(run: &Arc<Run>, program: &Program, pool: &ThreadPool, caller: u64) {
     }
 }
 
-/// Runs a program on a thread of its own, whose end is the end of all that it built. Waits for all
-/// drops.
+/// Runs a program on a new thread. When the thread ends, so does everything that it has built.
+/// Waits for all drops.
 fn check(program: Program) -> Ended {
     let program = Arc::new(program);
     let (sender, receiver) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! What a program is, and what its operations share while it runs.
+//! What a program is, and what its operations share during a run.
 
 use std::any::Any;
 use std::panic::{Location, resume_unwind};
@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::common::{Ledger, Token};
 
-/// What a node does with the nodes within it.
+/// What a node does with its inner nodes.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     Join,
@@ -29,7 +29,7 @@ pub enum Op {
     Priority,
     Blocking,
     OtherPool,
-    // From here on, not in a gang: a wait for tasks that may themselves be waiting.
+    // Not in a gang, from here on: these wait for tasks that may themselves be waiting.
     Handles,
     Set,
     Detached,
@@ -50,13 +50,14 @@ const OPS: [Op; 18] = {
 const IN_GANGS: usize = 11;
 const OWN_DESCENDANTS: usize = 15;
 
-/// How many operations a program runs, at most. (Gangs run the same ones several times.)
+/// The largest number of operations that a program runs. Gangs run the same operations several
+/// times.
 const MOST_CALLS: usize = 150;
 
 #[derive(Debug)]
 pub struct Node {
     pub op: Op,
-    /// What it returns. What is random about it is made from this.
+    /// The return value of the node. It also seeds the node's random choices.
     pub number: u64,
     pub outer: Spot,
     pub inner: Vec<Arc<Node>>,
@@ -76,7 +77,7 @@ impl Node {
             false => OPS.len(),
         };
         let op = match OPS[rng.random_range(0..allowed)] {
-            // Two pools whose waits are for their own must not wait for each other.
+            // With `OwnDescendants`, two pools must not wait for each other.
             Op::OtherPool if setting.own_descendants && outer.in_second_pool => Op::Join,
             // The task needs a core while the caller blocks, outside of all simulations.
             Op::Message if setting.is_simulated || !setting.may_block => Op::Blocking,
@@ -92,21 +93,22 @@ impl Node {
     }
 }
 
-/// What decides which operations a program may have.
+/// Decides which operations a program may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     pub is_simulated: bool,
     pub own_descendants: bool,
-    /// Whether each thread that blocks gives its core away.
+    /// Whether each thread that blocks hands off its core.
     pub may_block: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
     None,
-    /// The step of this number panics.
+    /// The step with this number panics.
     Panic(usize),
-    /// The step of this number cancels the program's token. Regions may cancel theirs at any time.
+    /// The step with this number cancels the program's token. Regions may cancel theirs at any
+    /// time.
     Cancel(usize),
 }
 
@@ -165,7 +167,7 @@ pub struct Run {
     pub setting: Setting,
     pub token: CancelToken,
     pub ledger: &'static Ledger,
-    /// What is wrong. It is noted here, since a panic might go to a handle that is dropped.
+    /// What went wrong. It is recorded here, since a panic may go to a handle that is dropped.
     pub wrong: Mutex<Vec<String>>,
     pub steps: AtomicUsize,
     /// A hash of the steps and their workers.
@@ -221,7 +223,7 @@ impl Run {
         resume_unwind(Box::new(Boom))
     }
 
-    /// Ends what depends on something that was cancelled.
+    /// Panics in an operation that depends on something that was cancelled.
     #[track_caller]
     pub fn stop(&self) -> ! {
         self.expect_fault("cancelled without a cause");
@@ -273,7 +275,7 @@ impl Run {
         value
     }
 
-    /// The value of a node.
+    /// Runs a node and returns its value.
     pub fn node(self: &Arc<Self>, node: &Arc<Node>) -> Value {
         self.step();
         if !node.inner.is_empty() && self.calls.fetch_add(1, SeqCst) < MOST_CALLS {
@@ -282,7 +284,7 @@ impl Run {
         self.value(node.number)
     }
 
-    /// A `'static` task, which must run if it `is_owed`.
+    /// A `'static` task. If it `is_owed`, it must run.
     pub fn task(
         self: &Arc<Self>,
         node: &Arc<Node>,
@@ -290,20 +292,21 @@ impl Run {
     ) -> impl FnOnce() -> Value + Send + use<> {
         let (run, node, owed) = (self.clone(), node.clone(), self.owed(is_owed));
         move || {
-            // Not at the end: when a local's drop panics, a closure leaks what it has returned.
+            // Not at the end: if the drop of a local panics, a closure leaks the value that it
+            // returns.
             drop(owed.take());
             run.node(&node)
         }
     }
 
-    /// A short time. None in a simulation, which would not be the same the second time.
+    /// A short time. It is zero in a simulation, which must be the same the second time.
     pub fn time(&self, rng: &mut SmallRng) -> Duration {
         let micros = if self.setting.is_simulated { 0 } else { rng.random_range(0..400) };
         Duration::from_micros(micros)
     }
 }
 
-/// A number whose drop is counted and is a step.
+/// A number. Its drop is counted, and is a step.
 pub struct Value {
     pub number: u64,
     is_owed: bool,

@@ -1,16 +1,16 @@
-//! The system's allocator, counted: how often it was asked, and what is allocated.
+//! Counts the calls of the system's allocator, and what is allocated.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-/// How often a block was allocated.
+/// How many blocks have been allocated so far.
 pub static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 pub static LIVE_BLOCKS: AtomicIsize = AtomicIsize::new(0);
 pub static LIVE_BYTES: AtomicIsize = AtomicIsize::new(0);
 
 struct Counting;
 
-// SAFETY: every request is the system allocator's, unchanged.
+// SAFETY: every request goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 pub const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The time that a pool may take from its last work until all of it sleeps.
+/// The time that a pool may take from its last job until all its workers sleep.
 pub const SETTLE: Duration = Duration::from_millis(300);
 
-/// The CPU time that the threads whose name begins with `prefix` have used,
-/// where the system tells.
+/// The CPU time that the threads whose names begin with `prefix` have used, if the system reports
+/// it.
 fn cpu_time(prefix: &str) -> Option<Duration> {
     let mut nanoseconds = 0;
     for task in std::fs::read_dir("/proc/self/task").ok()? {
@@ -22,7 +22,7 @@ fn cpu_time(prefix: &str) -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
-/// The CPU time that those threads use in the second after [`SETTLE`].
+/// The CPU time that these threads use in the second after [`SETTLE`].
 pub fn cpu_use_of_a_second(prefix: &str) -> Option<Duration> {
     thread::sleep(SETTLE);
     let before = cpu_time(prefix)?;
@@ -34,6 +34,6 @@ pub fn cpu_use_of_a_second(prefix: &str) -> Option<Duration> {
 pub fn assert_below(limit: Duration, used: Option<Duration>) {
     match used {
         Some(used) => assert!(used < limit, "used {used:?} in a second"),
-        None => crate::common::say("SKIPPED: this system does not tell a thread's CPU time"),
+        None => crate::common::say("SKIPPED: this system does not report the CPU time of threads"),
     }
 }

@@ -1,5 +1,5 @@
-//! Faults of data: a panic injected at each call of a user's code in turn, from closures to drops
-//! of elements, and an account of what arrives and of what becomes of the elements.
+//! Faults in operations on data: injects a panic at each call of user code in turn, drops of
+//! elements included, and checks where the panic arrives and what happens to the elements.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,13 +19,13 @@ pub static INJECTED: AtomicUsize = AtomicUsize::new(0);
 
 pub type F = &'static Fault;
 
-/// The panics of a round: their numbers, and of what kind their points were.
+/// The panics of a round: their ids, and the kinds of their points.
 pub type Fired<'f> = &'f [(u32, &'static str)];
 
-/// The faults of an operation. Lives for ever, so that elements can tell it of a drop too many.
+/// The faults of an operation. Never freed, so that an element that is dropped twice can report it.
 #[derive(Debug, Default)]
 pub struct Fault {
-    /// Whether user's code runs in the operation that is being tested.
+    /// Whether user code now runs in the operation under test.
     armed: AtomicBool,
     counts_calls: AtomicBool,
     counts_drops: AtomicBool,
@@ -41,14 +41,14 @@ pub struct Fault {
 
 impl Fault {
     fn new() -> F {
-        // In reach of leak checkers, so that they see the leaks that matter.
+        // Reachable for leak checkers, so that they report only the leaks that matter.
         static ALL: Mutex<Vec<F>> = Mutex::new(Vec::new());
         let fault: F = Box::leak(Box::default());
         ALL.lock().unwrap().push(fault);
         fault
     }
 
-    /// User's code is called, of the kind `what`: panics, if it is this point's turn.
+    /// Called by user code of the kind `what`. Panics if it is this point's turn.
     pub fn at(&self, what: &'static str) {
         if self.counts_calls.load(Relaxed) {
             self.point(what);
@@ -62,7 +62,7 @@ impl Fault {
     }
 
     fn point(&self, what: &'static str) {
-        // A panic in a drop while unwinding aborts, by the rules of the language.
+        // A panic in a drop during unwinding would abort the process.
         if !self.armed.load(SeqCst) || thread::panicking() {
             return;
         }
@@ -77,7 +77,7 @@ impl Fault {
         }
     }
 
-    /// From here on calls count.
+    /// From here on, calls count.
     pub fn arm(&self) {
         self.armed.store(true, SeqCst);
     }
@@ -86,7 +86,7 @@ impl Fault {
         self.armed.store(false, SeqCst);
     }
 
-    /// Does what is not the operation's, and is no point.
+    /// Runs `op` without counting its calls: it is not part of the operation.
     pub fn calmly<R>(&self, op: impl FnOnce() -> R) -> R {
         self.disarm();
         let result = op();
@@ -101,11 +101,11 @@ impl Fault {
     }
 
     pub fn items<const WORDS: usize>(&'static self, len: usize) -> Vec<Item<WORDS>> {
-        // No order, and some equal ones.
+        // In no order, and with some equal keys.
         (0..len as u32).map(|n| self.item(n * 7919 % 101)).collect()
     }
 
-    /// A closure that gives what it is given.
+    /// A closure that returns its argument.
     pub fn pass<T>(&'static self, what: &'static str) -> impl Fn(T) -> T + Copy + Send + Sync {
         move |value| {
             self.at(what);
@@ -125,7 +125,7 @@ impl Fault {
         }
     }
 
-    /// Of two items, one: the other is dropped.
+    /// Of two items, keeps one and drops the other.
     pub fn either(&'static self, what: &'static str) -> impl Fn(Item, Item) -> Item + Copy {
         move |a, b| {
             self.at(what);
@@ -135,8 +135,8 @@ impl Fault {
         }
     }
 
-    /// Of two items, the last one. (Not by a parameter that is left: when the drop of such a one
-    /// panics, what is returned is leaked.)
+    /// Of two items, keeps the last one. The other is dropped explicitly: if a parameter that is
+    /// left panicked in its drop, the returned item would be leaked.
     pub fn last<const WORDS: usize>(
         &'static self,
         what: &'static str,
@@ -153,7 +153,7 @@ impl Fault {
         Serial { fault: self, items: items.into_iter() }
     }
 
-    /// What is wrong with the elements that have not been dropped, if anything is.
+    /// Returns an error if an element was dropped twice, or never although `leaks` is false.
     fn elements_are_dropped_once(&self, leaks: bool) -> Result<(), String> {
         let drops = self.drops.lock().unwrap();
         let wrong = |&(_, count): &(usize, &u8)| *count > 1 || *count == 0 && !leaks;
@@ -163,8 +163,8 @@ impl Fault {
         }
     }
 
-    /// Runs `op` with panics at the points of a range, and looks at what comes of it. Gives what
-    /// kinds of points panicked.
+    /// Runs `op` with panics at the points of a range, and checks the outcome. Returns the kinds of
+    /// the points that panicked.
     fn round(
         &'static self,
         range: [usize; 2],
@@ -190,7 +190,7 @@ impl Fault {
             Err(payload) if one_of_ours(&payload) => (),
             Err(payload) => resume_unwind(payload),
         }
-        // A leak is forgiven where a drop has panicked only.
+        // A leak is allowed only if a drop has panicked.
         let leaks = leaks && fired.iter().any(|(_, what)| *what == "drop");
         self.elements_are_dropped_once(leaks).unwrap();
         assert_eq!(filch::join(|| filch::join(|| 1, || 2), || 3), ((1, 2), 3));
@@ -202,44 +202,45 @@ impl Fault {
 /// Which points panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Points {
-    /// Calls, but of no drop.
+    /// Calls, but not drops.
     Calls,
-    /// Drops; and where more than one panics, calls, too.
+    /// Drops, and in rounds with more than one panic also calls.
     Drops,
 }
 
-/// What drives an operation, and then a check of what came of it.
+/// Drives the first closure, an operation, and checks each outcome by the second.
 type Drive<'d> = &'d dyn Fn(&dyn Fn(F), &dyn Fn(F, Fired));
 
 /// An operation under test.
 pub struct Driven<'o> {
     pub name: &'o str,
-    /// The kinds of points that it has, of which each has to panic.
+    /// The kinds of its points. Each kind must panic at least once.
     pub kinds: &'o str,
-    /// How many elements it is given.
+    /// The numbers of elements to run it with.
     pub lens: &'o [usize],
     pub points: Points,
     /// Whether elements may be leaked after the drop of one has panicked.
     pub leaks: bool,
-    /// In a pool of so many threads, if not in those of 1, 2 and 4.
+    /// The size of its pool. Otherwise it runs in pools of 1, 2 and 4 threads.
     pub threads: Option<usize>,
 }
 
-/// Up to so many elements, every point panics once.
+/// Up to this many elements, each point panics once.
 const FEW: usize = 60;
-/// Else it is each in strides that grow, until they are as long as to make that many.
+/// With more elements, the points are taken in strides. These grow until this many would cover all
+/// points.
 const STRIDES: usize = 4;
 
 impl Driven<'_> {
-    /// Runs `op` in all pools with a panic at its first point, its second, and so on until there is
-    /// none left; and then with panics at all points from the first, the second, ... on. `op` has
-    /// to arm what it is given.
+    /// Runs `op` in all pools with a panic at its first point, then at its second, and so on until
+    /// no point is left. Then runs it with panics at all points from the first on, from the second
+    /// on, and so on. `op` must call [`Fault::arm`].
     pub fn drive(&self, op: &(dyn Fn(F, usize) + Sync)) {
         self.drive_and_check(&|len, round| round(&|fault| op(fault, len), &|_, _| ()));
     }
 
-    /// The same, of a vector that is to be changed in place. `panicked` says what has to be so
-    /// then.
+    /// The same for an operation that changes a vector in place. `panicked` says what the vector
+    /// must hold after a panic.
     pub fn drive_in_place<const WORDS: usize>(
         &self,
         input: &(dyn Fn(F, usize) -> Vec<Item<WORDS>> + Sync),
@@ -261,11 +262,14 @@ impl Driven<'_> {
                 let ids: Vec<u32> = vec.iter().map(|item| item.id).collect();
                 assert!(vec.iter().all(Item::is_whole));
                 let drops = fault.drops.lock().unwrap().clone();
-                assert!(ids.iter().all(|&id| drops[id as usize] == 0), "what is there was dropped");
+                assert!(
+                    ids.iter().all(|&id| drops[id as usize] == 0),
+                    "the vector holds a dropped element"
+                );
                 assert_eq!(
                     ids.iter().collect::<HashSet<_>>().len(),
                     ids.len(),
-                    "one is twice there"
+                    "the vector holds an element twice"
                 );
                 if !fired.is_empty() {
                     panicked.check(before.take(), ids, fired);
@@ -274,7 +278,7 @@ impl Driven<'_> {
         });
     }
 
-    /// `run` is given a length and what drives an operation and a check.
+    /// Calls `run` with each length, and with a function that drives an operation and its check.
     fn drive_and_check(&self, run: &(dyn Fn(usize, Drive) + Sync)) {
         if self.points == Points::Drops && !self.kinds.contains("drop") {
             return;
@@ -297,7 +301,8 @@ impl Driven<'_> {
         let is_due = |kind: &&str| (*kind == "drop") == (self.points == Points::Drops);
         let due = self.kinds.split_whitespace().filter(is_due);
         let missing: Vec<_> = due.filter(|kind| !reached.contains(kind)).collect();
-        // A seed has a pool of one size only, in which there may be no clones of seeds.
+        // A simulation has a pool of one size only, in which the values of `*_with` may not be
+        // cloned.
         if !is_simulated() {
             assert!(missing.is_empty(), "{}: {reached:?} panicked, not {missing:?}", self.name);
         }
@@ -327,7 +332,7 @@ impl Driven<'_> {
         };
         assert!(!round(usize::MAX, 0));
         let points = fault.points.load(SeqCst);
-        // What comes last only, between strides.
+        // The last points, which the strides may skip.
         for last in points.saturating_sub(2)..=points {
             round(last, last);
         }
@@ -345,18 +350,18 @@ impl Driven<'_> {
     }
 }
 
-/// What a vector that was to be changed holds after a panic.
+/// What a vector that is changed in place holds after a panic.
 #[derive(Clone, Copy, Debug)]
 pub enum Keeps {
-    /// What it held, where it was; unless it was the drop of a removed element that panicked.
+    /// All its elements in their places, unless the drop of a removed element has panicked.
     All,
-    /// What it held, where it was; or in any order if it was the drop of a key that panicked.
+    /// All its elements in their places, or in any order if the drop of a key has panicked.
     Places,
-    /// What it held, in any order.
+    /// All its elements, in any order.
     Elements,
-    /// As many elements.
+    /// As many elements as before.
     Len,
-    /// What it held but for its second quarter, which was drained.
+    /// All its elements but the second quarter, which was drained.
     AllButSecondQuarter,
 }
 
@@ -378,7 +383,7 @@ impl Keeps {
     }
 }
 
-/// An element, of which everything that it can do may panic. 16 bytes and `WORDS` words long.
+/// An element whose every operation may panic. Its size is 16 bytes and `WORDS` words.
 pub struct Item<const WORDS: usize = 0> {
     pub fault: F,
     id: u32,
@@ -396,7 +401,7 @@ impl<const WORDS: usize> Item<WORDS> {
         self.more == [self.key.into(); WORDS]
     }
 
-    /// Another one, at no risk.
+    /// Returns another element with the same key, without a point.
     pub fn twin(&self) -> Item<WORDS> {
         self.fault.item(self.key)
     }
@@ -451,7 +456,7 @@ impl<const WORDS: usize> Hash for Item<WORDS> {
 /// A sum of elements: the last one.
 pub struct Total(Option<Item>);
 
-/// Implements a trait by which items, and totals, are put together.
+/// Implements a trait that adds up items, and totals.
 macro_rules! totals {
     ($($trait:ident $method:ident $kind:literal;)*) => {$(
         impl std::iter::$trait<Item> for Total {
@@ -476,7 +481,7 @@ totals! {
     Product product "product";
 }
 
-/// A serial iterator all of whose calls may panic.
+/// A serial iterator whose every call may panic.
 pub struct Serial {
     fault: F,
     items: std::vec::IntoIter<Item>,
@@ -502,7 +507,7 @@ impl Drop for Serial {
     }
 }
 
-/// For hash tables.
+/// Builds the hashers of hash tables.
 #[derive(Clone, Default)]
 pub struct Hashing;
 

@@ -1,4 +1,4 @@
-//! Pools of one, two and four workers, made once, for what has to hold in all of them.
+//! Pools of one, two and four workers, built once, for tests of what must hold in all of them.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::fmt::Debug;
@@ -13,8 +13,8 @@ const SIZES: [usize; 3] = [1, 2, 4];
 
 static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| SIZES.map(pool));
 
-/// Runs `op` in each of the pools; in a simulation, in a new one of one of the sizes, since a
-/// simulated pool is its thread's.
+/// Runs `op` in each of the pools. A simulated pool belongs to its thread, so a simulation runs
+/// `op` in one new pool, of one of the sizes.
 pub fn everywhere(op: impl Fn() + Sync) {
     // By reference, so that the rest is compiled once.
     let op: &(dyn Fn() + Sync) = &op;
@@ -25,13 +25,13 @@ pub fn everywhere(op: impl Fn() + Sync) {
     }
 }
 
-/// What `op` comes to in one of the three.
+/// Runs `op` in one of the three pools.
 pub fn in_pool<R: Send>(number: usize, op: impl FnOnce() -> R + Send) -> R {
     let number = number % SIZES.len();
     if is_simulated() { pool(SIZES[number]).install(op) } else { POOLS[number].install(op) }
 }
 
-/// That a parallel iterator gives what the serial one gives, in order.
+/// Asserts that a parallel iterator yields what the serial one yields, in the same order.
 pub fn assert_same<I>(par: I, ser: impl Iterator<Item = I::Item>)
 where
     I: ParallelIterator<Item: PartialEq + Debug> + Clone,
@@ -40,6 +40,6 @@ where
     assert!(par.opt_len().is_none_or(|len| len == expected.len()));
     assert_eq!(par.clone().collect::<Vec<_>>(), expected);
     assert_eq!(par.clone().find_last(|_| true).as_ref(), expected.last());
-    // Without positions.
+    // The same for an iterator without positions.
     assert_eq!(par.filter(|_| true).collect::<Vec<_>>(), expected);
 }

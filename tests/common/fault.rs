@@ -1,5 +1,5 @@
-//! Faults: a panic injected at each point of an operation in turn, and an account of where it
-//! arrives and of what is dropped.
+//! Faults: injects a panic at each point of an operation in turn, and checks where the panic
+//! arrives and what is dropped.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,28 +19,28 @@ type Payload = Box<dyn Any + Send>;
 /// Where a panic may arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// It leaves the operation, unless one of a smaller rank does, or another of the same.
+    /// It leaves the operation, unless another panic of the same or a smaller rank does.
     Out(u8),
-    /// Joining the task's handle gives it.
+    /// Joining the task's handle returns it.
     Handle,
     /// The pool's panic handler gets it.
     Handler,
-    /// Nobody gets it; its payload is dropped.
+    /// No user code gets it; its payload is dropped.
     Lost,
-    /// Nobody gets it; its payload is dropped or leaked.
+    /// No user code gets it; its payload is dropped or leaked.
     Swallowed,
-    /// It leaves what no panic may leave.
+    /// It leaves code that no panic may leave.
     Astray,
 }
 
 use Place::{Astray, Handle, Handler, Lost, Out, Swallowed};
 
-/// What the contract says of a panic.
+/// Where a panic may arrive under the contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// Where it may arrive when it is the only one.
+    /// Where it may arrive if it is the only panic.
     alone: &'static [Place],
-    /// Where else it may arrive when there are others.
+    /// Where else it may arrive if there are others.
     amid: &'static [Place],
 }
 
@@ -48,58 +48,59 @@ const fn to(alone: &'static [Place]) -> Route {
     Route { alone, amid: &[] }
 }
 
-/// The frame that called the operation, or the operation's first closure.
+/// A panic of the frame that called the operation, or of the operation's first closure.
 pub const OUT: Route = to(&[Out(0)]);
-/// What loses to `OUT`: the second side of a join, a task of a scope.
+/// A panic that loses to `OUT`: of the second side of a join, or of a task of a scope.
 pub const OUT_SECOND: Route = to(&[Out(1)]);
-/// What loses to both.
+/// A panic that loses to both.
 pub const OUT_THIRD: Route = to(&[Out(2)]);
-/// A value that is dropped by a frame within the scope or by a task, whoever comes first.
+/// The drop of a value by a frame in the scope or by a task, whichever comes first.
 pub const OUT_EITHER: Route = to(&[Out(0), Out(1)]);
 pub const HANDLE: Route = to(&[Handle]);
 pub const HANDLER: Route = to(&[Handler]);
-/// A value that is dropped by its task or by who drops its handle, whoever comes second.
+/// The drop of a value by its task or by the owner of its handle, whichever comes second.
 pub const HANDLER_OR_OUT: Route = to(&[Handler, Out(0)]);
 pub const LOST: Route = to(&[Lost]);
-/// Shared captures: the last task drops them, or the runtime itself.
+/// The drop of shared captures, by the last task or by the runtime.
 pub const HANDLER_OR_SWALLOWED: Route = to(&[Handler, Swallowed]);
 /// The same in a scope.
 pub const OUT_SECOND_OR_SWALLOWED: Route = to(&[Out(1), Swallowed]);
-/// A scope's task that is joined, unless a panic keeps its joiner from it.
+/// A task of a scope that is joined, unless another panic stops the joiner.
 pub const JOINED_IN_SCOPE: Route = Route { alone: &[Handle], amid: &[Out(1)] };
-/// The value of such a task: dropped by the runtime only if it is not joined.
+/// The value of such a task: the runtime drops it only if the task is not joined.
 pub const UNJOINED_IN_SCOPE: Route = Route { alone: &[], amid: &[Out(1)] };
 /// The same for tasks of the pool.
 pub const JOINED: Route = Route { alone: &[Handle], amid: &[Handler] };
 pub const UNJOINED: Route = Route { alone: &[], amid: &[Handler] };
-/// A value of which the runtime disposes because something else panicked.
+/// A value that the runtime drops because something else has panicked.
 pub const UNWANTED: Route = Route { alone: &[], amid: &[Swallowed] };
-/// The same for a value that a scope may have lost already.
+/// The same for a value that a scope may have dropped already.
 pub const UNWANTED_OR_UNJOINED: Route = Route { alone: &[], amid: &[Swallowed, Out(0)] };
-/// What the last worker drops of a pool that nobody waits for.
+/// A value that the last worker drops, of a pool that no thread waits for.
 pub const SWALLOWED: Route = to(&[Swallowed]);
-/// What the last one drops who has anything of a pool: who drops the pool, or the runtime itself.
+/// A value that is dropped with the last reference to a pool, by the thread that drops the pool or
+/// by the runtime.
 pub const OUT_OR_SWALLOWED: Route = to(&[Out(0), Swallowed]);
-/// What never comes to an end that the runtime sees.
+/// A value whose drop is never a point: the test receives it, or its frame unwinds.
 pub const NEVER: Route = to(&[]);
-/// A panic in the panic handler, which is there because of another.
+/// A panic in the panic handler, which runs because of another panic.
 const IN_HANDLER: Route = Route { alone: &[], amid: &[Lost] };
 
-/// The faults of one round, and what came of them. Leaked, so that a drop too many is counted
-/// and not a crash.
+/// The faults of one round, and their outcome. Leaked, so that a second drop is counted and is no
+/// use after free.
 #[derive(Debug)]
 pub struct Fault {
     /// Which points panic, counted from 1.
     plan: [usize; 2],
-    /// Whether dropping a payload that nobody got panics.
+    /// Whether a payload that no user code got panics in its drop.
     bombs: bool,
     points: AtomicUsize,
-    /// Held by each of its pools, to the end of the last worker.
+    /// Each of its pools holds a reference until its last worker ends.
     pools: Arc<()>,
-    /// What was made, and how often it was dropped.
+    /// What each token belongs to, and how often it was dropped.
     tokens: Mutex<Vec<(&'static str, usize)>>,
     fired: Mutex<Vec<Fired>>,
-    /// Payloads that arrived and are not ours.
+    /// Where payloads arrived that were not injected.
     strange: Mutex<Vec<Place>>,
 }
 
@@ -127,7 +128,7 @@ impl Drop for Bang {
     }
 }
 
-/// What a payload's drop panics with; dropping that panics again, without end.
+/// The payload of a panic in a payload's drop. Dropping it panics again, without end.
 struct Aftershock(&'static Fault);
 
 impl Drop for Aftershock {
@@ -136,7 +137,7 @@ impl Drop for Aftershock {
     }
 }
 
-/// The runtime leaks the last one, which takes no memory.
+/// Takes no memory: the runtime has to leak the last one.
 struct Endless;
 
 impl Drop for Endless {
@@ -147,7 +148,7 @@ impl Drop for Endless {
     }
 }
 
-/// Something that is to be dropped once, and whose drop is a point.
+/// A value that must be dropped once. Its drop is a point.
 pub struct Token {
     fault: &'static Fault,
     id: usize,
@@ -157,7 +158,8 @@ pub struct Token {
 }
 
 impl Token {
-    /// Drops a value that came to the test: that is not the runtime's doing, and no point.
+    /// Drops a value that has reached the test. The runtime has no part in this drop, so it is no
+    /// point.
     pub fn received(mut self) {
         self.armed = false;
     }
@@ -166,7 +168,7 @@ impl Token {
 impl Drop for Token {
     fn drop(&mut self) {
         self.fault.tokens.lock().unwrap()[self.id].1 += 1;
-        // A panic in a drop while unwinding aborts, by the rules of the language.
+        // A panic in a drop during unwinding would abort the process.
         if self.armed && !thread::panicking() {
             self.fault.point(self.what, self.route);
         }
@@ -175,7 +177,7 @@ impl Drop for Token {
 
 impl Fault {
     fn new(plan: [usize; 2], bombs: bool) -> &'static Self {
-        // In reach of leak checkers, so that they see the leaks that matter.
+        // Reachable for leak checkers, so that they report only the leaks that matter.
         static ALL: Mutex<Vec<&Fault>> = Mutex::new(Vec::new());
         let fault = Box::leak(Box::new(Fault {
             plan,
@@ -190,7 +192,7 @@ impl Fault {
         fault
     }
 
-    /// Panics, if it is this point's turn.
+    /// Panics if it is this point's turn.
     pub fn point(&'static self, what: &'static str, route: Route) {
         let number = self.points.fetch_add(1, Ordering::SeqCst) + 1;
         if !self.plan.contains(&number) {
@@ -209,8 +211,8 @@ impl Fault {
         Token { fault: self, id: tokens.len() - 1, what, route, armed: true }
     }
 
-    /// A closure in which everything may panic: its body, the drop of what it captured, and,
-    /// by `value`, that of its result.
+    /// A closure in which everything may panic: its body, the drop of its captures, and the drop of
+    /// its result, whose route is `value`.
     pub fn work(
         &'static self,
         what: &'static str,
@@ -226,7 +228,7 @@ impl Fault {
         }
     }
 
-    /// A pool's settings, with a panic handler that notes what it gets and may panic itself.
+    /// The settings of a pool whose panic handler records payloads and may panic itself.
     pub fn builder(&'static self, threads: usize) -> ThreadPoolBuilder {
         let alive = self.pools.clone();
         builder().num_threads(threads).panic_handler(move |payload| {
@@ -239,7 +241,7 @@ impl Fault {
         self.builder(threads).build().expect("a plain pool builds")
     }
 
-    /// Takes what joining a handle gave.
+    /// Takes the result of joining a handle.
     pub fn joined(&'static self, result: Result<Token, JoinError>) {
         match result {
             Ok(value) => value.received(),
@@ -247,12 +249,12 @@ impl Fault {
         }
     }
 
-    /// Runs what an injected panic may leave.
+    /// Runs code that an injected panic may leave.
     pub fn catch<R>(&'static self, body: impl FnOnce() -> R) -> Option<R> {
         self.catch_as(Out(0), body)
     }
 
-    /// Runs what none may leave: what comes after the operation.
+    /// Runs code that no panic may leave: what follows the operation.
     pub fn after<R>(&'static self, body: impl FnOnce() -> R) -> Option<R> {
         self.catch_as(Astray, body)
     }
@@ -281,31 +283,31 @@ impl Fault {
         }
     }
 
-    /// What a panic handler does: notes what it gets, and may panic itself.
+    /// The work of a panic handler: records the payload, and may panic itself.
     fn handle(&'static self, payload: Payload) {
         self.arrived(payload, Handler);
         self.point("panic handler", IN_HANDLER);
     }
 
-    /// Waits for the last workers of pools that nobody waits for, and the drops of their handlers,
-    /// of which that of panics is the last.
+    /// Waits until the last workers of pools that no thread waits for have dropped their handlers.
+    /// They drop the panic handler last.
     pub fn pools_end(&self) {
-        eventually("its pools end", || Arc::strong_count(&self.pools) == 1);
+        eventually("the pools end", || Arc::strong_count(&self.pools) == 1);
     }
 
-    /// Waits for the tasks of a pool that goes on, which nobody waits for.
+    /// Waits for the detached tasks of a pool that goes on.
     pub fn settle(&self) {
-        eventually("all is dropped, and all panics have arrived", || self.verdict().is_ok());
+        eventually("everything is dropped, and all panics have arrived", || self.verdict().is_ok());
     }
 
-    /// What is wrong, if anything is.
+    /// Returns an error if something is wrong.
     fn verdict(&self) -> Result<(), String> {
         let tokens = self.tokens.lock().unwrap();
         if let Some((what, drops)) = tokens.iter().find(|(_, drops)| *drops != 1) {
-            return Err(format!("what belongs to `{what}` was dropped {drops} times"));
+            return Err(format!("a value of `{what}` was dropped {drops} times"));
         }
         if let Some(place) = self.strange.lock().unwrap().first() {
-            return Err(format!("not the original payload arrived at {place:?}"));
+            return Err(format!("a payload that was not injected arrived at {place:?}"));
         }
         let fired = self.fired.lock().unwrap();
         match fired.iter().find(|fault| !fault.is_as_agreed(&fired)) {
@@ -343,7 +345,7 @@ impl Fired {
         }
     }
 
-    /// Whether another one left the operation in this one's place.
+    /// Whether another panic left the operation instead of this one.
     fn was_beaten(&self, rank: u8, all: &[Fired]) -> bool {
         let others = all.iter().filter(|other| !std::ptr::eq(*other, self));
         let mut winners = others.filter(|other| matches!(*other.arrived, [Out(_)]));
@@ -354,22 +356,22 @@ impl Fired {
 /// The panic handler of the global pool.
 pub fn handle(payload: Payload) {
     let Some(fault) = origin(&payload) else {
-        // A panic here would go nowhere.
+        // A panic here would be lost.
         say("a panic that was not injected reached the panic handler of the global pool");
         std::process::abort();
     };
     fault.handle(payload);
 }
 
-/// Whose the payload is.
+/// The fault that the payload belongs to.
 fn origin(payload: &Payload) -> Option<&'static Fault> {
     let bang = payload.downcast_ref().map(|bang: &Bang| bang.fault);
     bang.or_else(|| payload.downcast_ref().map(|shock: &Aftershock| shock.0))
 }
 
-/// Runs `life` with a panic at its first point, its second, and so on until there is none left,
-/// then with one at each two of its points; and looks at what came of it each time. Each of
-/// `must_fire` must have been such a point.
+/// Runs `life` with a panic at its first point, its second, and so on until no point is left. Then
+/// runs it with panics at every two of its points. Checks the outcome each time. There must have
+/// been a panic at each of `must_fire`.
 pub fn drive(context: impl Debug, must_fire: &[&str], life: impl Fn(&'static Fault)) {
     let fired = RefCell::new(BTreeSet::new());
     let round = |plan, bombs| {
@@ -397,9 +399,8 @@ pub fn drive(context: impl Debug, must_fire: &[&str], life: impl Fn(&'static Fau
     };
     all_rounds();
     let all_fired = || must_fire.iter().all(|&what| fired.borrow().contains(what));
-    // A simulated pool that goes on has another schedule in each round: the place that is number
-    // `n` in one has other numbers in others, and may be missed by all of them, but not time and
-    // again.
+    // A simulated pool that goes on has another schedule in each round, and so other numbers for
+    // the same points. All rounds may miss a point by chance, but not many times over.
     for _ in 0..if is_simulated() { 50 } else { 0 } {
         if all_fired() {
             break;
@@ -410,7 +411,7 @@ pub fn drive(context: impl Debug, must_fire: &[&str], life: impl Fn(&'static Fau
     assert!(all_fired(), "{context:?}: no panic at some of {must_fire:?}, only at {fired:?}");
 }
 
-/// Runs `life` and looks at what came of it. Returns what has panicked.
+/// Runs `life` and checks the outcome. Returns the points that have panicked.
 fn run_round(
     context: &impl Debug,
     plan: [usize; 2],

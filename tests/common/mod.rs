@@ -1,5 +1,5 @@
-//! What the test files share: a watchdog over each test, processes of their
-//! own, recognisable panics, counted drops, and ways to wait for an event.
+//! What the test files share: a watchdog over each test, separate processes, recognisable panics,
+//! counted drops, and ways to wait for an event.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::any::Any;
@@ -20,9 +20,9 @@ use filch::{JoinError, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 const CHILD: &str = "FILCH_TEST_CHILD";
 /// Seconds a test may take, for slow machines and slow checkers.
 const TIMEOUT: &str = "FILCH_TEST_TIMEOUT";
-/// Set to an emulator and its arguments, by which this program runs.
+/// Set to an emulator and its arguments, which is to run this program.
 const RUNNER: &str = "FILCH_TEST_RUNNER";
-/// What a child says when it reaches its body.
+/// What a child prints when it reaches its body.
 const STARTED: &str = "[own process: body started]";
 
 // ---- A deadlock is a failure, not a hang ----
@@ -49,7 +49,8 @@ pub fn watchdog() -> Watchdog {
     Watchdog { _stop: stop }
 }
 
-/// How long a test may take. A child gives up before its parent does, so that none is left behind.
+/// How long a test may take. A child gives up before its parent does, so that no child is left
+/// behind.
 pub fn time_limit() -> Duration {
     let seconds = std::env::var(TIMEOUT).map_or(60, |value| value.parse().unwrap());
     let whole = Duration::from_secs(seconds);
@@ -61,7 +62,7 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Waits until `condition` holds; panics, naming `what`, when it never does.
+/// Waits until `condition` holds. Panics, naming `what`, if it never does.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -71,7 +72,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Gives the others some time: real time, or some turns of a simulation.
+/// Gives other threads some time: real time, or some turns of a simulation.
 pub fn rest(time: Duration) {
     if is_simulated() {
         (0..time.as_micros().clamp(10, 200)).for_each(|_| filch::schedule_point());
@@ -80,7 +81,7 @@ pub fn rest(time: Duration) {
     }
 }
 
-/// Lets others go on.
+/// Lets other threads go on.
 pub fn step_aside() {
     if is_simulated() {
         filch::schedule_point();
@@ -100,7 +101,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-/// A point that so many have to reach before any goes on. For one use.
+/// A barrier for a number of threads. For one use.
 pub struct Meeting {
     all: usize,
     arrived: AtomicUsize,
@@ -124,8 +125,8 @@ impl Meeting {
     }
 }
 
-/// A door that is shut until somebody opens it. Waiting blocks the thread, and
-/// so a worker that waits here polls nothing.
+/// A door that is shut until a thread opens it. Waiting blocks the thread, so a worker that waits
+/// here runs no jobs.
 #[derive(Default)]
 pub struct Gate {
     open: Mutex<bool>,
@@ -168,7 +169,7 @@ impl Flag {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Holds the thread, without ever calling into the pool, until the flag is up.
+    /// Holds the thread, without calls into the pool, until the flag is up.
     pub fn hold(&self) {
         while !self.is_up() {
             std::hint::spin_loop();
@@ -176,9 +177,9 @@ impl Flag {
         }
     }
 
-    /// Waits for the flag on a worker that forks all the time, and so polls its pool. When such a
-    /// fork is stolen, it may run on top of this what is to raise the flag: which must not wait for
-    /// this to go on.
+    /// Waits for the flag on a worker that forks all the time, and so looks for jobs. While it
+    /// waits for a stolen fork, it may run the job that raises the flag on top of this call. That
+    /// job must not wait for this call to return.
     pub fn poll(&self) {
         while !self.is_up() {
             filch::join(|| (), step_aside);
@@ -188,9 +189,9 @@ impl Flag {
 
 // ---- Pools ----
 
-/// Set to `own`: the plain pools let a wait be served by its own descendants only.
+/// If set to `own`, the waits of plain pools run only their own descendants.
 const POLICY: &str = "FILCH_TEST_POLICY";
-/// Set to a number: pools are deterministic, with that seed (`ci/schedules`).
+/// If set to a number, pools are deterministic, with that seed (`ci/schedules`).
 const SEED: &str = "FILCH_TEST_SEED";
 
 /// A pool of `threads` threads.
@@ -199,7 +200,7 @@ pub fn pool(threads: usize) -> ThreadPool {
     builder().num_threads(threads).build().expect("a plain pool builds")
 }
 
-/// For a plain pool, of the kind that the environment asks for.
+/// The builder of a plain pool, of the kind that the environment selects.
 pub fn builder() -> ThreadPoolBuilder {
     match std::env::var(POLICY).as_deref() {
         Ok("own") => any_wait_builder().wait_policy(WaitPolicy::OwnDescendants),
@@ -208,7 +209,7 @@ pub fn builder() -> ThreadPoolBuilder {
     }
 }
 
-/// For a pool whose waits are served by any work, or as the test itself says.
+/// The builder of a pool whose waits run any work, unless the test sets another policy.
 pub fn any_wait_builder() -> ThreadPoolBuilder {
     match seed() {
         Some(seed) => simulated(ThreadPoolBuilder::new(), seed),
@@ -226,7 +227,7 @@ fn simulated(_: ThreadPoolBuilder, _: u64) -> ThreadPoolBuilder {
     panic!("{SEED} is for builds with the feature `deterministic`");
 }
 
-/// What decides the schedules, if they are simulated.
+/// The seed of all schedules, if pools are simulated.
 pub fn seed() -> Option<u64> {
     static READ: LazyLock<Option<u64>> = LazyLock::new(|| {
         std::env::var(SEED).ok().map(|seed| seed.parse().expect("a seed is a number"))
@@ -238,12 +239,12 @@ pub fn is_simulated() -> bool {
     seed().is_some()
 }
 
-/// A number of repetitions or items: `simulated` where the many schedules come from many seeds.
+/// A number of repetitions or items: `simulated` in a simulation, where many seeds make up for it.
 pub fn sized(real: usize, simulated: usize) -> usize {
     if is_simulated() { simulated } else { real }
 }
 
-/// All settings, or in a simulation one of them.
+/// All settings; in a simulation, one of them.
 pub fn one_a_seed<T>(settings: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut all: Vec<T> = settings.into_iter().collect();
     if let Some(seed) = seed() {
@@ -253,8 +254,8 @@ pub fn one_a_seed<T>(settings: impl IntoIterator<Item = T>) -> Vec<T> {
     all
 }
 
-/// Whether the calling test has to be left out because pools are simulated, and it is about what
-/// they lack, which is `what`. `ci/schedules` counts those.
+/// Whether the calling test must be left out because it needs `what`, which simulated pools lack.
+/// Prints a line, which `ci/schedules` counts.
 pub fn is_simulated_without(what: &str) -> bool {
     if is_simulated() {
         let test = thread::current().name().unwrap_or("?").to_owned();
@@ -263,11 +264,11 @@ pub fn is_simulated_without(what: &str) -> bool {
     is_simulated()
 }
 
-/// What simulated pools lack: they are used by the thread that built them only.
-pub const CALLERS: &str = "callers on threads of their own";
+/// What simulated pools lack: only the thread that built a pool may call it.
+pub const CALLERS: &str = "callers on other threads";
 /// What simulated pools lack: all workers are one thread.
 pub const THREADS: &str = "a thread for each worker";
-/// What simulated pools lack: time passes between their steps, not in them.
+/// What simulated pools lack: time passes only between their steps.
 pub const TIME: &str = "time that passes";
 
 /// From where a test calls into a pool.
@@ -318,20 +319,20 @@ impl Cores {
         Cores((0..workers).map(|_| Mutex::default()).collect())
     }
 
-    /// Runs `op` on a worker, and panics if another thread has that worker's core meanwhile.
+    /// Runs `op` on a worker. Panics if another thread has that worker's core meanwhile.
     pub fn hold<R>(&self, op: impl FnOnce() -> R) -> R {
         let core = &self.0[filch::current_thread_index().expect("a worker")];
         let me = thread::current().id();
         let before = core.lock().unwrap().replace(me);
-        assert!(before.is_none_or(|before| before == me), "two threads are one worker");
+        assert!(before.is_none_or(|before| before == me), "two threads have one core");
         let result = op();
         let after = std::mem::replace(&mut *core.lock().unwrap(), before);
-        assert_eq!(after, Some(me), "two threads are one worker");
+        assert_eq!(after, Some(me), "two threads have one core");
         result
     }
 }
 
-// ---- Panics that can be told apart, and do not fill the output ----
+// ---- Recognisable panics that print nothing ----
 
 /// A payload that names its origin.
 #[derive(Debug, PartialEq, Eq)]
@@ -379,8 +380,8 @@ pub fn caught<R>(body: impl FnOnce() -> R) -> u32 {
 
 // ---- Drops that are counted ----
 
-/// How many tokens were made and how many dropped. It lives for ever, so that a
-/// drop too many is counted and not a crash.
+/// How many tokens were made, and how many dropped. Never freed, so that a second drop is counted
+/// and is no use after free.
 #[derive(Default, Debug)]
 pub struct Ledger {
     made: AtomicUsize,
@@ -393,7 +394,7 @@ pub struct Token(&'static Ledger);
 
 impl Ledger {
     pub fn new() -> &'static Self {
-        // In reach of leak checkers, so that they see the leaks that matter.
+        // Reachable for leak checkers, so that they report only the leaks that matter.
         static LEDGERS: Mutex<Vec<&Ledger>> = Mutex::new(Vec::new());
         let ledger = Box::leak(Box::default());
         LEDGERS.lock().unwrap().push(ledger);
@@ -414,7 +415,7 @@ impl Ledger {
         self.made() == self.dropped.load(Ordering::SeqCst)
     }
 
-    /// Every token was dropped, once.
+    /// Asserts that every token was dropped, once.
     #[track_caller]
     pub fn assert_balanced(&self, context: impl Debug) {
         assert!(self.is_balanced(), "{context:?}: {self:?}");
@@ -427,9 +428,9 @@ impl Drop for Token {
     }
 }
 
-// ---- Processes of their own ----
+// ---- Separate processes ----
 
-/// Runs `body` in a process of its own and then `check` on what came of it.
+/// Runs `body` in a separate process, and then `check` on its result.
 ///
 /// The process is this test program again, told to run only the test `name`,
 /// which must be the calling test's path.
@@ -466,8 +467,8 @@ pub fn own_process(
     check(output);
 }
 
-/// Like [`own_process`], for a body that must end well. A simulation has one test at a time in its
-/// process anyway.
+/// Like [`own_process`], for a body that must succeed. A simulation runs one test at a time in its
+/// process anyway, so there the body runs in this process.
 #[track_caller]
 pub fn alone(name: &str, body: impl FnOnce()) {
     if is_simulated() {
@@ -476,8 +477,8 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     tells(name, body, |_| ());
 }
 
-/// Runs `body`, which must end well, in a process of its own, and then `check` on what that wrote
-/// to its standard error stream.
+/// Runs `body`, which must succeed, in a separate process, and then `check` on what it wrote to its
+/// standard error stream.
 #[track_caller]
 pub fn tells(name: &str, body: impl FnOnce(), check: impl FnOnce(&str)) {
     own_process(
@@ -500,13 +501,13 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// How many threads this process has, where that can be known.
+/// How many threads this process has, if the system reports it.
 pub fn thread_count() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
-/// Waits until this process has only `base` threads again. A thread that was
-/// joined may be listed for a moment longer.
+/// Waits until this process has only `base` threads again. A joined thread may be listed for a
+/// moment longer.
 #[track_caller]
 pub fn threads_return_to(base: Option<usize>) {
     if base.is_none() {
@@ -515,7 +516,7 @@ pub fn threads_return_to(base: Option<usize>) {
     eventually("the threads are gone", || thread_count() == base);
 }
 
-/// A pool that notes the ids of the panics that reach its handler.
+/// A pool, and the ids of the panics that have reached its handler.
 pub fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
     let noted = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&noted);

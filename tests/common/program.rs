@@ -1,8 +1,8 @@
-//! Small parallel programs as data: made from bytes, run on two pools, and judged by a serial
+//! Small parallel programs as data: made from bytes, run on two pools, and checked by a serial
 //! oracle.
 //!
-//! A program notes which of its leaves ran and which were skipped. The oracle first judges
-//! whether that was allowed, and then computes serially what the program must end with.
+//! A program records which of its leaves ran and which were skipped. The oracle first checks
+//! whether that was allowed. Then it computes serially how the program must end.
 #![allow(dead_code, reason = "each user uses a part of this")]
 
 use std::any::Any;
@@ -21,14 +21,14 @@ use filch::{CancelToken, JoinError, JoinHandle, Member, ThreadPool, ThreadPoolBu
 
 // ---- The language ----
 
-/// Which pool an operation acts on, seen from the one that the program is at.
+/// Which pool an operation acts on: the pool that the program is in, or the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Here,
     There,
 }
 
-/// What becomes of a task's handle.
+/// What happens to a task's handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Joined by the spawner; a panic counts as [`HANDLED`].
@@ -39,14 +39,14 @@ pub enum Fate {
     Handed,
     /// Dropped at once.
     Dropped,
-    /// There is none: a task in order.
+    /// There is none: the task is spawned in order.
     Ordered,
 }
 
-/// The value of a panic that was handled.
+/// The value of a panic that is handled.
 const HANDLED: u64 = 1000;
 
-/// Something that is done or skipped as a whole. No other has its id.
+/// Something that runs or is skipped as a whole. Each leaf has its own id.
 #[derive(Clone, Copy, Debug)]
 pub struct Leaf {
     id: usize,
@@ -55,13 +55,13 @@ pub struct Leaf {
 
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    /// Spins so many times 16 rounds; that is its value.
+    /// Spins for this many times 16 rounds. The number is its value.
     Spin(u8),
-    /// Sleeps for so many microseconds; that is its value.
+    /// Sleeps for this many microseconds. The number is its value.
     Sleep(u8),
     /// Panics with its id.
     Panic,
-    /// Cancels the innermost region around it. Never skipped, but by a loop under the token.
+    /// Cancels the innermost region around it. Only a loop under the token may skip it.
     Cancel,
 }
 
@@ -70,7 +70,7 @@ pub enum Node {
     Leaf(Leaf),
     Yield,
     Seq(Box<Node>, Box<Node>),
-    /// Leaves within, but not within a region within, may be skipped once it is cancelled.
+    /// Once the region is cancelled, its leaves may be skipped, except those of inner regions.
     Region(Box<Node>),
     Join {
         place: Place,
@@ -80,7 +80,7 @@ pub enum Node {
     Scope {
         place: Place,
         in_place: bool,
-        /// Done by every worker.
+        /// Run by every worker.
         broadcast: Option<Leaf>,
         tasks: Vec<(Node, Fate)>,
         /// What the scope's closure does between spawning and joining.
@@ -97,7 +97,7 @@ pub enum Node {
         detached: bool,
         leaf: Leaf,
     },
-    /// So many times the same, in parallel; under the region's token or not.
+    /// Runs the leaf this many times in parallel, with or without the region's token.
     Loop {
         items: u8,
         under_token: bool,
@@ -107,23 +107,23 @@ pub enum Node {
         stable: bool,
         values: Values,
     },
-    /// Tasks, each with a set of earlier ones that come before it, as bits. A task whose
-    /// predecessor panics is skipped. A panic counts as [`HANDLED`].
+    /// Tasks, each with the set of its predecessors, as bits. A task whose predecessor panics is
+    /// skipped. A panic counts as [`HANDLED`].
     Graph {
-        /// Whether tasks take the results of those before, or just come after them.
+        /// Whether tasks take the results of their predecessors, or only run after them.
         by_results: bool,
         tasks: Vec<(Node, u8)>,
     },
-    /// Items that go through a parallel stage, in which they are done, and then through others in
-    /// order. A panic stops it.
+    /// Items that go through a parallel stage, which runs them, and then through two serial stages.
+    /// A panic stops the pipeline.
     Pipeline {
         bound: u8,
         items: Vec<Node>,
     },
-    /// Member 0 does the body, and each other member does the leaf. Then all meet.
+    /// Member 0 runs the body, and each other member runs the leaf. Then all meet at a barrier.
     Gang {
         place: Place,
-        /// One less, modulo the number of workers.
+        /// The number of members is one more than this modulo the number of workers.
         members: u8,
         leaf: Leaf,
         body: Box<Node>,
@@ -148,7 +148,7 @@ impl Values {
     }
 }
 
-/// From where a program is started.
+/// How a program is started.
 #[derive(Clone, Copy, Debug)]
 pub enum Entry {
     Install,
@@ -177,7 +177,7 @@ impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         use Entry::{InPlaceScope, Install, Join, Scope, Spawn};
         let entry = *bytes.choose(&[Install, Join, Scope, InPlaceScope, Spawn])?;
-        // Nothing, in half of all.
+        // In half of all programs, drops call nothing.
         let drops = bytes.int_in_range(0..=2 * Books::REENTRIES - 1)?;
         let mut maker = Maker { nodes: 0, leaves: 0, has_gangs: bytes.arbitrary()?, bytes };
         let root = maker.node(Spot { depth: 0, handed: false })?;
@@ -188,9 +188,9 @@ impl<'a> Arbitrary<'a> for Program {
 struct Maker<'m, 'a> {
     nodes: usize,
     leaves: usize,
-    /// Whether there are gangs, and then no tasks that are handed on. At a barrier, a worker runs
-    /// jobs of other pools: one that joins a task which is below the barrier waits for ever under
-    /// `OwnDescendants`.
+    /// Whether there are gangs. If so, no task is `Handed`. At a barrier, a worker runs jobs of
+    /// other pools. Under `OwnDescendants`, such a job would wait for ever if it joined a task
+    /// below the barrier.
     has_gangs: bool,
     bytes: &'m mut Unstructured<'a>,
 }
@@ -198,9 +198,9 @@ struct Maker<'m, 'a> {
 #[derive(Clone, Copy)]
 struct Spot {
     depth: usize,
-    /// Within a task that another task joins. What runs that other task on top of this one waits
-    /// for ever; so do `yield_now`, which runs any job, and a wait for another pool, which does
-    /// likewise. A program that may do so has no defined end, and is not made.
+    /// Whether this is part of a task that another task joins. If that other task ran on top of
+    /// this one, it would wait for ever. `yield_now` and waits for another pool may run it there. A
+    /// program that does this need not end, so none is made.
     handed: bool,
 }
 
@@ -261,7 +261,7 @@ impl Maker<'_, '_> {
                 place: self.place(spot)?,
                 members: self.bytes.arbitrary()?,
                 leaf: self.leaf()?,
-                // A member must not wait for what may be below it.
+                // A member must not wait for a task that may be below it on the stack.
                 body: self.boxed(Spot { handed: true, ..inner })?,
             },
             _ => Node::Sort {
@@ -315,8 +315,8 @@ impl Maker<'_, '_> {
 
 // ---- What a run leaves behind ----
 
-/// How many values were made and dropped: closures, results, payloads. Leaked, so that a drop too
-/// many is counted and not a crash.
+/// How many values were made and dropped: closures, results and payloads. Leaked, so that a second
+/// drop is counted and is no use after free.
 #[derive(Default, Debug)]
 pub struct Books {
     pub made: AtomicUsize,
@@ -324,7 +324,7 @@ pub struct Books {
     /// Leaves that ran to the end, and leaves that panicked.
     pub finished: AtomicUsize,
     pub panicked: AtomicUsize,
-    /// What drops call.
+    /// Which functions drops call.
     drops: AtomicU32,
 }
 
@@ -333,7 +333,7 @@ pub struct Token(&'static Books);
 
 impl Books {
     pub fn open() -> &'static Books {
-        // In reach of leak checkers, so that they see the leaks that matter.
+        // Reachable for leak checkers, so that they report only the leaks that matter.
         static ALL: Mutex<Vec<&Books>> = Mutex::new(Vec::new());
         let books = Box::leak(Box::default());
         ALL.lock().unwrap().push(books);
@@ -347,7 +347,7 @@ impl Books {
 
     const REENTRIES: u8 = 6;
 
-    /// What a drop does beside being counted: it calls the library again.
+    /// What each drop does besides being counted: calls the library again.
     fn reenter(&self) {
         match self.drops.load(Ordering::Relaxed) {
             0 => assert_eq!(filch::join(|| 1, || filch::join(|| 2, || 3)), (1, (2, 3))),
@@ -360,9 +360,9 @@ impl Books {
         }
     }
 
-    /// How many tokens there are more than were dropped.
+    /// How many more tokens were made than dropped.
     pub fn live(&self) -> isize {
-        // In this order a token that comes and goes meanwhile cannot hide another.
+        // In this order, a token that is made and dropped meanwhile cannot hide another.
         let dropped = self.dropped.load(Ordering::SeqCst);
         self.made.load(Ordering::SeqCst).wrapping_sub(dropped) as isize
     }
@@ -370,7 +370,7 @@ impl Books {
 
 impl Drop for Token {
     fn drop(&mut self) {
-        // First, so that a program has not ended before this has.
+        // First, so that the program has not ended before this call has.
         self.0.reenter();
         self.0.dropped.fetch_add(1, Ordering::SeqCst);
     }
@@ -386,10 +386,10 @@ fn boom_id(payload: &(dyn Any + Send)) -> Option<usize> {
     payload.downcast_ref::<Boom>().map(|boom| boom.id)
 }
 
-/// Ids of the panics that reached a pool's handler.
+/// The ids of the panics that reached a pool's handler.
 type Noted = Arc<Mutex<Vec<Option<usize>>>>;
 
-/// Two pools, which the programs of one thread use.
+/// The two pools of the programs of one thread.
 pub struct Machine {
     pools: [Arc<ThreadPool>; 2],
     noted: Noted,
@@ -397,7 +397,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Two pools of so many threads, built by what `builder` makes.
+    /// Builds two pools of these sizes with the settings that `builder` returns.
     pub fn new(
         builder: impl Fn() -> ThreadPoolBuilder,
         threads: [usize; 2],
@@ -419,7 +419,7 @@ impl Machine {
         [&self.pools[0], &self.pools[1]]
     }
 
-    /// Runs `program` to its last detached task, and judges what came of it.
+    /// Runs `program` until its last detached task has ended, and judges the outcome.
     pub fn check(&self, program: &Program) -> Result<(), String> {
         let log: Arc<[Note]> = (0..program.leaves).map(|_| Note::default()).collect();
         self.noted.lock().unwrap().clear();
@@ -439,7 +439,7 @@ impl Machine {
         Oracle { log: &log, threads, loose: Vec::new() }.judge(&program.root, &ended, &noted)
     }
 
-    /// Waits for the detached tasks; each has a token.
+    /// Waits for the detached tasks, each of which holds a token.
     fn settle(&self) -> Result<(), String> {
         let start = Instant::now();
         while self.books.live() != 0 {
@@ -462,12 +462,12 @@ struct Note {
     skipped: AtomicU32,
 }
 
-/// Where a program stands. It goes with each `'static` task, and the token goes last.
+/// The state of a part of a program. Each `'static` task holds one, and drops its token last.
 struct Run {
     /// The current pool, and the other one.
     pools: [Arc<ThreadPool>; 2],
     log: Arc<[Note]>,
-    /// The region's.
+    /// The token of the region.
     flag: CancelToken,
     books: &'static Books,
     _token: Token,
@@ -492,7 +492,7 @@ fn enter(program: &Program, run: Run) -> Answer {
         Entry::Install => pool.install(|| run.node(root)),
         Entry::Join => pool.join(|| run.node(root), || ()).0,
         Entry::Scope => pool.scope(|_| run.node(root)),
-        // The closure is on no worker; the pool is found by way of a task.
+        // The closure runs on no worker; a task finds the pool.
         Entry::InPlaceScope => pool.in_place_scope(|s| rethrow(s.spawn(|| run.node(root)).join())),
         Entry::Spawn => {
             let root = root.clone();
@@ -511,7 +511,7 @@ impl Run {
         Run { pools, log, flag, books, _token: books.token() }
     }
 
-    /// For what runs at `place`.
+    /// The state of code that runs at `place`.
     fn at(&self, place: Place) -> Run {
         let [here, there] = self.pools.clone();
         match place {
@@ -610,7 +610,7 @@ impl Run {
         body: &Node,
     ) -> u64 {
         let inner = self.at(place);
-        // A closure in place stays on a worker of this pool.
+        // The closure of an in-place scope stays on a worker of this pool.
         let own = if in_place { self.clone() } else { inner.clone() };
         let mut slots = vec![0; tasks.len()];
         let spots = slots.iter_mut();
@@ -631,7 +631,7 @@ impl Run {
         value + slots.iter().sum::<u64>()
     }
 
-    /// Each task writes its value to its slot as well, which the scope's caller reads.
+    /// Each task also writes its value to a slot, which the scope's caller reads.
     fn in_scope<'scope>(
         &'scope self,
         s: &'scope filch::Scope<'scope, '_>,
@@ -698,7 +698,7 @@ impl Run {
         let work = |_| self.answer(self.leaf(leaf)).value;
         match under_token {
             true => {
-                // What a loop has done that is then cancelled counts.
+                // What a loop has done before it is cancelled counts.
                 let sum = AtomicU64::new(0);
                 let add = |item| _ = sum.fetch_add(work(item), Ordering::Relaxed);
                 let _ = items.cancel_with(&self.flag, |items| items.for_each(add));
@@ -740,7 +740,7 @@ impl Run {
                 sum += answer.value;
             })
             .run()
-            .expect("nothing fails but by panics");
+            .expect("a stage fails only by a panic");
         assert_eq!(stats.stages()[3].items, items.len() as u64);
         sum
     }
@@ -760,14 +760,14 @@ impl Run {
             Place::Here => filch::gang(size, member),
             Place::There => self.there().gang(size, member),
         };
-        let sums = sums.expect("it is not too large");
+        let sums = sums.expect("the gang is not too large");
         assert!(sums.len() == size && sums.iter().all(|sum| *sum == sums[0]));
         sums[0]
     }
 
     fn broadcast(&self, place: Place, detached: bool, leaf: Leaf) -> u64 {
         let inner = self.at(place);
-        // Forks, too, so that a broadcast is not always a leaf.
+        // Forks as well, so that a broadcast is not always a leaf.
         let work = move || filch::join(|| inner.answer(inner.leaf(leaf)), || ()).0;
         let answers = match (place, detached) {
             (Place::Here, false) => filch::broadcast(|_| work()),
@@ -804,7 +804,7 @@ fn meet(result: Result<Answer, JoinError>, fate: Fate) -> u64 {
 }
 
 impl Fate {
-    /// Whether nobody joins the task.
+    /// Whether no code joins the task.
     fn is_loose(self) -> bool {
         matches!(self, Fate::Dropped | Fate::Ordered)
     }
@@ -825,24 +825,24 @@ impl Work {
 #[derive(Debug)]
 enum Outcome {
     Value(u64),
-    /// With one of these panics: which one depends on the schedule.
+    /// With one of these panics. Which one depends on the schedule.
     Panics(BTreeSet<usize>),
 }
 
-/// What is known of a region's flag.
+/// What is known about a region's flag.
 #[derive(Clone, Copy)]
 struct Flag {
-    /// It goes up at some time.
+    /// The flag goes up at some time.
     possible: bool,
-    /// It is up by now.
+    /// The flag is up by now.
     certain: bool,
 }
 
 struct Oracle<'a> {
     log: &'a [Note],
-    /// Of the current pool, and of the other one.
+    /// The sizes of the current pool and of the other one.
     threads: [usize; 2],
-    /// Sets of panics of which so many each must have reached a handler.
+    /// Sets of panics, each with the number of them that must have reached a handler.
     loose: Vec<(BTreeSet<usize>, u32)>,
 }
 
@@ -879,7 +879,7 @@ impl Oracle<'_> {
         self.node(body, &mut flag)
     }
 
-    /// Whether a leaf of this region, but not of one within, has raised its flag.
+    /// Whether a leaf of this region, but not of an inner one, has raised the flag.
     fn raises(&self, node: &Node) -> bool {
         let raised = |leaf: Leaf| matches!(leaf.what, Work::Cancel) && self.log[leaf.id].ran() > 0;
         !matches!(node, Node::Region(_))
@@ -947,7 +947,7 @@ impl Oracle<'_> {
                 let leaves = oracle.leaf(*leaf, others..=others, flag)?;
                 flag.certain |= certain;
                 Ok(match (outcome, leaves) {
-                    // The first one.
+                    // Any of them may be the first one.
                     (Outcome::Panics(mut ids), Outcome::Panics(more)) => {
                         ids.extend(more);
                         Outcome::Panics(ids)
@@ -960,7 +960,7 @@ impl Oracle<'_> {
 
     fn graph(&mut self, tasks: &[(Node, u8)], flag: &mut Flag) -> Judged<Outcome> {
         let mut sum = 0;
-        // Whether each task has a result, and the flag after it.
+        // For each task: whether it has a result, and whether the flag was up after it.
         let mut ended: Vec<(bool, bool)> = Vec::new();
         for (index, (task, _)) in tasks.iter().enumerate() {
             let earlier: Vec<_> = before(tasks, index).map(|earlier| ended[earlier]).collect();
@@ -996,7 +996,7 @@ impl Oracle<'_> {
             flag.certain = certain;
             return Ok(Outcome::Panics(panics));
         }
-        // Some have no leaves.
+        // Items without leaves, unless an item was lost.
         for item in others {
             match self.beside(item, flag)?.0 {
                 Outcome::Value(value) => sum += value,
@@ -1007,13 +1007,13 @@ impl Oracle<'_> {
         Ok(Outcome::Value(sum))
     }
 
-    /// Whether a leaf of it ran or was skipped.
+    /// Whether any leaf of the node ran or was skipped.
     fn is_begun(&self, node: &Node) -> bool {
         let begun = |leaf: Leaf| self.log[leaf.id].ran() + self.log[leaf.id].skipped() > 0;
         own_leaf(node).is_some_and(begun) || children(node).any(|part| self.is_begun(part))
     }
 
-    /// A leaf that is done by every worker at once, one of which may raise the flag.
+    /// A leaf that every worker runs. One of them may raise the flag.
     fn everywhere(&mut self, leaf: Leaf, flag: &mut Flag) -> Judged<Outcome> {
         let threads = self.threads[0] as u32;
         self.leaf(leaf, threads..=threads, flag)
@@ -1031,7 +1031,8 @@ impl Oracle<'_> {
         result
     }
 
-    /// A part that runs beside others, and whether it has raised the flag for certain.
+    /// Judges a part that runs beside others. Also returns whether it has certainly raised the
+    /// flag.
     fn beside(&mut self, node: &Node, flag: &Flag) -> Judged<(Outcome, bool)> {
         let mut own = *flag;
         let outcome = self.node(node, &mut own)?;
@@ -1075,7 +1076,7 @@ impl Oracle<'_> {
             let mut own = *flag;
             let outcome = self.at(place, |oracle| oracle.everywhere(leaf, &mut own))?;
             certain |= own.certain;
-            // Like a task that nobody joins, but for its value.
+            // Like a task that no code joins, except for its value.
             if let Outcome::Panics(_) = outcome {
                 ended.push((outcome, Fate::Dropped));
             }
@@ -1135,7 +1136,7 @@ impl Note {
 }
 
 impl Outcome {
-    /// Both; the first panic wins.
+    /// The outcome of both; the first panic wins.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Outcome::Value(a), Outcome::Value(b)) => Outcome::Value(a + b),
@@ -1143,7 +1144,7 @@ impl Outcome {
         }
     }
 
-    /// What the one who joins the task gets.
+    /// What the joiner of the task gets.
     fn met(self, fate: Fate) -> Self {
         match self {
             Outcome::Panics(_) if fate != Fate::Rethrown => Outcome::Value(HANDLED),
@@ -1160,7 +1161,7 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Judged<()> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
-/// The leaf that a node consists of, or does besides its parts.
+/// The leaf that a node consists of, or runs besides its parts.
 fn own_leaf(node: &Node) -> Option<Leaf> {
     match node {
         Node::Leaf(leaf)
@@ -1172,7 +1173,7 @@ fn own_leaf(node: &Node) -> Option<Leaf> {
     }
 }
 
-/// The parts of a node, but for its own leaf.
+/// The parts of a node, without its own leaf.
 fn children(node: &Node) -> impl Iterator<Item = &Node> {
     let mut parts: Vec<&Node> = Vec::new();
     match node {

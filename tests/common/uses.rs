@@ -1,4 +1,5 @@
-//! Uses of pools, all operations with their right results, for tests about what happens to a pool.
+//! Uses of pools: all operations, with checks of their results, for tests of what happens to a
+//! pool.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use filch::ThreadPool;
 
 use crate::common::eventually;
 
-/// A Fibonacci number, by as many forks as there are calls.
+/// A Fibonacci number, with a fork for each addition.
 pub fn fib(n: u64) -> u64 {
     if n < 2 {
         return n;
@@ -17,7 +18,7 @@ pub fn fib(n: u64) -> u64 {
     a + b
 }
 
-/// Every free function, with the right results, on a thread that may be a worker or not.
+/// Calls every free function and checks the results. The thread may be a worker or not.
 pub fn use_free_functions() {
     let size = filch::current_num_threads();
     assert_eq!(fib(12), 144);
@@ -38,7 +39,7 @@ pub fn use_free_functions() {
     assert_eq!(filch::counters().workers.len(), size);
 }
 
-/// Every operation of a pool, with the right results.
+/// Calls every operation of a pool and checks the results.
 pub fn use_pool(pool: &ThreadPool) {
     let size = pool.current_num_threads();
     assert_eq!(pool.install(|| fib(12)), 144);
@@ -52,7 +53,7 @@ pub fn use_pool(pool: &ThreadPool) {
     assert_eq!(pool.counters().workers.len(), size);
 }
 
-/// More tasks than the memory kept for them in one place, so that all of its places are used.
+/// Spawns more tasks than one list of free blocks holds, so that all lists are used.
 pub fn use_many_tasks() {
     let ran = AtomicUsize::new(0);
     filch::scope(|s| {

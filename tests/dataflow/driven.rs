@@ -1,10 +1,10 @@
-//! A fault at each call of the user's code in turn, in a graph, a pipeline and a gang: a panic, an
-//! error, a cancelled token, a deadline that passes, a dropped handle or a dropped set. Whatever
-//! the fault, each call is made once and in order, each value is dropped once, the fault comes out,
+//! A fault at each call of user code in turn, in a graph, a pipeline and a gang: a panic, an error,
+//! a cancelled token, a deadline that passes, a dropped handle or a dropped set. Whatever the
+//! fault, each call is made once and in order, each value is dropped once, the fault is reported,
 //! and the same graph then works as before.
 //!
-//! With the feature `deterministic`, the same on deterministic pools, by many seeds in one process:
-//! `FILCH_TEST_SEEDS` sets how many, or which: `1000`, or `57..58`.
+//! With the feature `deterministic`, the same runs on deterministic pools, with many seeds in one
+//! process. `FILCH_TEST_SEEDS` sets how many seeds, or which ones: `1000`, or `57..58`.
 
 use std::any::Any;
 use std::future::Future;
@@ -25,27 +25,27 @@ use crate::common::{
 };
 use crate::mix;
 
-/// What happens at the call that is due.
+/// The fault at the call that is due.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum How {
     Panic,
     Error,
-    /// By the token of the graph or the pipeline, or of the region around the gang.
+    /// Cancels the token of the graph or the pipeline, or of the region around the gang.
     Cancel,
-    /// The deadline of the region around all.
+    /// Lets the deadline of the region around everything pass.
     Deadline,
-    /// The handle of the task that all is in, which was polled.
+    /// Drops the handle of the task that runs everything. The handle was polled before.
     DropHandle,
     DropSet,
 }
 
-/// What came of it.
+/// How an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Whole,
-    /// The fault came out.
+    /// With the fault.
     Failed,
-    /// A retry or a fallback has mended it.
+    /// A retry or a fallback has repaired it.
     Mended,
     Cancelled,
 }
@@ -54,9 +54,9 @@ enum End {
 struct Drive {
     how: How,
     calls: AtomicUsize,
-    /// A hash of their places, in their order.
+    /// A hash of the places of all calls, in their order.
     trace: AtomicU64,
-    /// The call that is due, counted from 1, or 0.
+    /// The number of the call that is due, counted from 1, or 0.
     due: AtomicUsize,
     /// The place of the call that was due.
     place: Mutex<Option<usize>>,
@@ -93,7 +93,7 @@ impl Drive {
         Value(number, self.ledger.token())
     }
 
-    /// A call of the user's code, which knows its place.
+    /// A call of user code, at a place in the program.
     fn call(&self, place: usize) -> Result<(), &'static str> {
         filch::schedule_point();
         _ = self.trace.fetch_update(SeqCst, SeqCst, |trace| Some(mix(trace, place as u64)));
@@ -115,7 +115,7 @@ impl Drive {
                     if let Ok(mut held) = self.held.try_lock() {
                         break held.take();
                     }
-                    // Its task is being spawned.
+                    // The task is still being spawned.
                     filch::schedule_point();
                     thread::yield_now();
                 };
@@ -125,7 +125,7 @@ impl Drive {
         Ok(())
     }
 
-    /// For what must hold in closures whose panics may be mended.
+    /// Records a check in a closure whose panics may be caught and repaired.
     fn expect(&self, holds: bool) {
         self.is_wrong.fetch_or(!holds, SeqCst);
     }
@@ -136,9 +136,9 @@ impl Drive {
     }
 }
 
-// ---- The three ----
+// ---- The operations ----
 
-/// Each of the tasks, with those before it. Tasks 7 and 8 are those of the subgraph, which is 3.
+/// The tasks that come before each task. Tasks 7 and 8 are the subgraph of task 3.
 const BEFORE: [&[usize]; 9] = [&[], &[0], &[0], &[1, 2], &[1, 2, 7, 8], &[], &[4], &[1, 2], &[7]];
 
 fn graph(drive: &Drive) -> End {
@@ -217,7 +217,7 @@ fn graph(drive: &Drive) -> End {
         }
     });
 
-    // The same graph again.
+    // Runs the same graph again.
     let calls = drive.calls.load(SeqCst);
     drive.due.store(0, SeqCst);
     done.iter().for_each(|done| done.store(0, SeqCst));
@@ -326,8 +326,8 @@ fn gang(drive: &Drive) -> End {
 
 type Op = fn(&Drive) -> End;
 
-/// Runs `op` with a fault at call `due`. Returns what came of it, how many calls there were, and a
-/// hash of their order.
+/// Runs `op` with a fault at call `due`. Returns how it ended, the number of calls, and a hash of
+/// their order.
 fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize, u64) {
     let drive = Drive::new(how, due);
     let task = {
@@ -348,7 +348,7 @@ fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize, u64) 
             let mut set = TaskSet::new_in(&pool);
             set.spawn(task);
             let token = drive.ledger.token();
-            // It may run, or is dropped with the set.
+            // This task runs, or is dropped with the set.
             set.spawn(move || drop(token));
             *held = Some(Box::new(set));
         }
@@ -363,7 +363,7 @@ fn run_one(pool: ThreadPool, op: Op, how: How, due: usize) -> (End, usize, u64) 
         }
     }
     drop(held);
-    // Runs what was spawned.
+    // Runs everything that was spawned.
     drop(pool);
     let held = lock(&drive.held).take();
     drop(held);
@@ -398,7 +398,7 @@ fn drive(op: Op) {
         assert_eq!(end, End::Whole);
         for how in [Panic, Error, Cancel, Deadline, DropHandle, DropSet] {
             if how == Deadline && is_simulated() {
-                continue; // No schedule may depend on the time.
+                continue; // A schedule must not depend on time.
             }
             for due in 1..=calls {
                 run_faulty(make(), op, how, due, calls);
@@ -407,7 +407,8 @@ fn drive(op: Op) {
     }
 }
 
-/// A deterministic pool beside the real ones. (With `FILCH_TEST_SEED`, all are.)
+/// A deterministic pool, in addition to the real ones. With `FILCH_TEST_SEED`, all pools are
+/// deterministic.
 #[cfg(feature = "deterministic")]
 fn deterministic() -> Option<Make> {
     let builder = || filch::ThreadPoolBuilder::new().num_threads(3).deterministic(7);
@@ -434,8 +435,8 @@ fn a_gang_with_a_fault_at_each_call() {
     drive(gang);
 }
 
-/// By each seed: without a fault, twice in the same way, and then with a fault of each kind at some
-/// call.
+/// With each seed: twice without a fault, in the same way, and then with a fault of each kind at
+/// some call.
 #[cfg(feature = "deterministic")]
 #[test]
 fn faults_by_many_seeds() {
@@ -458,7 +459,7 @@ fn faults_by_many_seeds() {
         }
         let count = seeds.end - seeds.start;
         crate::common::say(&format!("{} orders by {count} seeds", traces.len()));
-        // (On one thread, there is one order.)
+        // On one thread, there is only one order.
         assert!(traces.len() as u64 >= count.min(40) / 4, "{} orders of {count}", traces.len());
     }
 }

@@ -1,4 +1,4 @@
-//! A panic at each call of the user's code in turn.
+//! A panic at each call of user code in turn.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use crate::common::{Boom, Ledger, boom};
 /// Counts calls, and panics at one of them.
 pub struct Fault {
     calls: AtomicUsize,
-    /// Counted from 1.
+    /// The call that panics, counted from 1.
     panics_at: usize,
 }
 
@@ -19,15 +19,15 @@ impl Fault {
         }
     }
 
-    /// Whether this call is to fail by an error in place of a panic.
+    /// Whether this call must fail by an error instead of a panic.
     pub fn is_due(&self) -> bool {
         self.calls.fetch_add(1, Ordering::SeqCst) + 1 == self.panics_at
     }
 }
 
-/// Calls `op` with a fault at its first call, its second, and so on until there is no such call.
-/// Each time all tokens must have been dropped once. `op` returns whether it saw the fault; a
-/// `boom` that it lets out counts as seen.
+/// Runs `op` with a fault at its first call, its second, and so on until there is no such call.
+/// Each time, all tokens must be dropped once. `op` returns whether it saw the fault. If a `boom`
+/// leaves `op`, that counts as seen.
 pub fn drive(op: impl Fn(&Fault, &'static Ledger) -> bool) {
     for panics_at in 1.. {
         let fault = Fault { calls: AtomicUsize::new(0), panics_at };
@@ -42,7 +42,7 @@ pub fn drive(op: impl Fn(&Fault, &'static Ledger) -> bool) {
         ledger.assert_balanced(format!("fault at {panics_at} of {calls}"));
         assert_eq!(saw, calls >= panics_at, "fault at {panics_at} of {calls} calls");
         if !saw {
-            assert!(panics_at > 1, "no call at all");
+            assert!(panics_at > 1, "there is no call at all");
             return;
         }
     }

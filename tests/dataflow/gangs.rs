@@ -1,4 +1,4 @@
-//! The members of a gang run at the same time, each on a worker of its own, and meet at barriers.
+//! The members of a gang run at the same time, each on a different worker, and meet at barriers.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use crate::common::{
 };
 use crate::faults::drive;
 
-/// The sizes of a pool, and of a gang in it.
+/// Sizes of a pool, and of a gang in it.
 fn sizes() -> Vec<(usize, usize)> {
     one_a_seed([(1, 1), (2, 1), (2, 2), (4, 2), (4, 3), (4, 4)])
 }
@@ -23,7 +23,7 @@ fn sizes() -> Vec<(usize, usize)> {
 // ---- Barriers ----
 
 #[test]
-fn members_are_on_workers_of_their_own() {
+fn each_member_is_on_a_different_worker() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
         for size in 1..=pool.current_num_threads() {
@@ -93,7 +93,7 @@ fn values_are_exchanged_in_order() {
     }
 }
 
-// ---- Beside other work ----
+// ---- Gangs beside other work ----
 
 fn nested(depth: usize, size: usize, calls: &AtomicUsize) {
     calls.fetch_add(1, Ordering::SeqCst);
@@ -145,7 +145,7 @@ fn gangs_run_beside_each_other_and_other_work() {
                     (0..gangs).map(|i| s.spawn(move || one(1 + i % most))).collect();
                 filch::join(|| one(most), || one(1));
                 let _: Vec<()> = filch::broadcast(|_| ());
-                // Handles, of which some are joined within a gang's caller.
+                // Some of these handles are joined by a caller of a gang.
                 handles.into_iter().for_each(|handle| handle.join().unwrap());
             });
             (0..sized(8, 3)).into_par_iter().for_each(|i| one(1 + i % most));
@@ -223,7 +223,7 @@ fn a_worker_that_will_never_have_a_thread_is_no_member() {
     let pool = pool.unwrap();
     drop(kept.into_inner());
     let sums = loop {
-        // (An error until the last thread has begun, since another was refused.)
+        // Until the last thread has begun, this is an error, since another thread was refused.
         if let Ok(sums) = pool.gang(2, |member| member.reduce(1, |a, b| a + b)) {
             break sums;
         }
@@ -271,7 +271,7 @@ fn each_panic_ends_the_gang_and_comes_out() {
 #[test]
 fn a_barrier_that_not_all_come_to_panics() {
     let _watchdog = watchdog();
-    // The member that leaves does so before the others come, or while they wait.
+    // The member that leaves does so before the others arrive, or while they wait.
     for ((workers, size), leaves_late) in
         [((2, 2), false), ((2, 2), true), ((4, 3), false), ((4, 3), true)]
     {
@@ -291,13 +291,13 @@ fn a_barrier_that_not_all_come_to_panics() {
         let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
         let text = payload.downcast_ref::<&str>().unwrap();
         assert!(text.starts_with("barrier: a member of the gang has returned"), "{text}");
-        // A panic of a member comes before what it does to the others.
+        // The panic of a member comes before the panics that it causes in others.
         let run = || {
             pool.gang(size, |member| {
                 if member.index() == 1 {
                     boom(8);
                 }
-                // The first panic is caught here, and the second one is the same.
+                // The first panic is caught here. The next call panics in the same way.
                 let barrier = |member: &mut Member<'_>| {
                     catch_unwind(AssertUnwindSafe(|| member.barrier())).is_err()
                 };
@@ -349,7 +349,7 @@ fn a_value_whose_drop_panics_comes_out() {
     assert_eq!(boom_id(payload), 6);
 }
 
-/// What the members of a gang that fails have returned, each with a drop that panics.
+/// The values that members of a failed gang have returned are dropped. Each of these drops panics.
 #[test]
 fn all_values_may_panic_when_they_are_dropped() {
     struct Bomb;
@@ -376,8 +376,8 @@ fn all_values_may_panic_when_they_are_dropped() {
     assert_eq!(returned.into_inner(), 2);
 }
 
-/// The other workers of a member's pool end beside the gangs that the member calls. From then on a
-/// gang of two is too large.
+/// The other worker of a member's pool ends while the member calls gangs. From then on, a gang of
+/// two is too large.
 #[test]
 fn a_member_calls_gangs_while_its_pool_ends() {
     let _watchdog = watchdog();

@@ -1,4 +1,4 @@
-//! Graphs run each task once, after those before it, with the references that it declared.
+//! Graphs run each task once, after its predecessors, with the references that it has declared.
 
 use std::cell::Cell as Plain;
 use std::collections::BTreeSet;
@@ -34,13 +34,13 @@ fn results_go_along_edges() {
         assert_eq!(graph.result(&c).map(String::as_str), Some("2 20"));
         assert_eq!((graph.result(&all), graph.result(&many)), (Some(&22), Some(&5)));
         assert_eq!(graph.take_result(&c), Some("2 20".into()));
-        assert_eq!(graph.result(&c), None, "it was taken");
+        assert_eq!(graph.result(&c), None, "the result was taken");
         assert_eq!(graph.len(), 5);
     }
 }
 
 #[test]
-fn a_task_begins_after_those_before_it() {
+fn a_task_begins_after_its_predecessors() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
         let order = Mutex::new(Vec::new());
@@ -51,7 +51,7 @@ fn a_task_begins_after_those_before_it() {
                 graph.task((), move |()| lock(order).push(i))
             })
             .collect();
-        // By halves, so that it is no chain.
+        // Like a binary tree, so that the tasks form no chain.
         for (i, node) in nodes.iter().enumerate().skip(1) {
             node.after(&nodes[i / 2]).after(&nodes[i / 3]);
         }
@@ -65,7 +65,7 @@ fn a_task_begins_after_those_before_it() {
     }
 }
 
-/// A random program over cells: each statement reads some, and writes up to two.
+/// A random program over cells. Each statement reads some cells and writes up to two.
 struct Program {
     cells: usize,
     statements: Vec<(Vec<usize>, Vec<usize>)>,
@@ -97,7 +97,7 @@ impl Program {
     }
 
     fn run_as_graph(&self, runs: usize, has_costs: bool) -> Vec<u64> {
-        // Each cell says how many writers and readers it has at the moment.
+        // For each cell, how many writers and readers it has at the moment.
         let users: Vec<AtomicUsize> = (0..self.cells).map(|_| AtomicUsize::new(0)).collect();
         let users = &users;
         let calls = AtomicUsize::new(0);
@@ -112,7 +112,9 @@ impl Program {
             );
             graph.task(inputs, move |(given, written)| {
                 let enter = |cell: &usize, by| users[*cell].fetch_add(by, Ordering::SeqCst);
-                reads.iter().for_each(|cell| assert!(enter(cell, 1) < 1000, "a writer is there"));
+                reads
+                    .iter()
+                    .for_each(|cell| assert!(enter(cell, 1) < 1000, "a writer has the cell"));
                 writes.iter().for_each(|cell| assert_eq!(enter(cell, 1000), 0, "not alone"));
                 rest(Duration::ZERO);
                 let sum = given.into_iter().fold(number as u64, |sum, cell| mix(sum, *cell));
@@ -133,7 +135,7 @@ impl Program {
 }
 
 #[test]
-fn random_programs_over_cells_do_as_in_order() {
+fn random_programs_over_cells_end_as_in_serial_order() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2, 4]) {
         let pool = pool(threads);
@@ -212,7 +214,7 @@ fn tasks_are_added_and_ordered_between_runs() {
     let (left, right) = (first.clone(), gate);
     left.after(&right);
     assert!(matches!(graph.run(), Err(GraphError::Cycle { .. })));
-    assert_eq!(graph.get(&list), &[1, 1, 5], "nothing has run");
+    assert_eq!(graph.get(&list), &[1, 1, 5], "a task has run");
 }
 
 // ---- Graphs within graphs ----
@@ -287,7 +289,7 @@ fn graphs_run_beside_and_within_other_work() {
 // ---- Failures ----
 
 #[test]
-fn each_panic_skips_what_depends_on_it_and_nothing_else() {
+fn each_panic_skips_dependent_tasks_and_nothing_else() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2, 4]) {
         let pool = pool(threads);
@@ -320,7 +322,7 @@ fn each_panic_skips_what_depends_on_it_and_nothing_else() {
                 fault.call();
                 cell.0
             });
-            // Twice: the second run is without a fault, unless it comes there.
+            // Two runs. The fault is in the first one, unless it is due only in the second one.
             let mut saw = false;
             for _ in 0..2 {
                 let report = pool.install(|| graph.run().unwrap());
@@ -366,7 +368,7 @@ fn a_drop_of_a_result_that_panics_fails_its_task_only() {
     });
     let other = graph.task((), |()| 1);
     pool.install(|| graph.run().unwrap().success().unwrap());
-    // The first result is dropped now.
+    // This run drops the first result.
     let report = pool.install(|| graph.run().unwrap());
     assert_eq!(report.outcome(&node), Some(Outcome::Failed));
     assert_eq!(report.outcome(&other), Some(Outcome::Ran));
@@ -394,12 +396,12 @@ fn the_drops_of_all_payloads_of_a_subgraph_may_panic() {
     let failure = report.success().unwrap_err();
     let cause = std::error::Error::source(&failure).unwrap().to_string();
     assert!(cause.ends_with("` panicked"), "{cause}");
-    // The payload of the first.
+    // The payload of the first failure.
     caught(|| drop(failure));
 }
 
 #[test]
-fn errors_are_kept_and_skip() {
+fn errors_are_kept_and_skip_dependent_tasks() {
     let _watchdog = watchdog();
     let pool = pool(2);
     let mut graph = Graph::new();
@@ -478,11 +480,11 @@ fn a_retry_waits_and_holds_no_worker() {
     let took = began.elapsed();
     drop(graph);
     assert!(tries[1] - tries[0] >= delay && tries[2] - tries[1] >= delay && took >= 2 * delay);
-    assert!(other.unwrap() < tries[1], "the one worker was there for the other task");
+    assert!(other.unwrap() < tries[1], "the only worker did not run the other task meanwhile");
 }
 
 #[test]
-fn a_cancelled_run_skips_what_has_not_begun() {
+fn a_cancelled_run_skips_tasks_that_have_not_begun() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
         let token = CancelToken::new();
@@ -507,7 +509,7 @@ fn an_empty_graph_does_nothing() {
     assert!(graph.is_empty());
     let report = graph.run().unwrap();
     assert_eq!((report.count(Outcome::Ran), report.failures().len()), (0, 0));
-    // Cells alone are nothing to run.
+    // A graph with cells only has nothing to run.
     let cell = graph.cell(5);
     graph.run().unwrap().success().unwrap();
     assert_eq!(graph.get(&cell), &5);
@@ -538,7 +540,7 @@ fn cycles_are_named() {
 }
 
 #[test]
-fn what_is_foreign_is_refused() {
+fn handles_of_other_graphs_are_refused() {
     let _watchdog = watchdog();
     let mut other = Graph::new();
     let (cell, node) = (other.cell(1), other.task((), |()| 1));
@@ -600,7 +602,7 @@ fn the_longest_path_goes_first() {
         let order = &order;
         graph.task((), move |()| lock(order).push(name)).cost(cost)
     };
-    // a and b are short, but d comes after b, and is long.
+    // a and b are cheap, but d comes after b, and is expensive.
     let [a, b, c, d, e] =
         [('a', 4), ('b', 1), ('c', 6), ('d', 9), ('e', 5)].map(|it| add(it.0, it.1));
     d.after(&b);
@@ -630,7 +632,7 @@ fn costs_are_measured() {
             lock(order).push(millis);
         });
     }
-    // (A busy machine may make a sleep longer than the next.)
+    // On a busy machine, one sleep may take longer than the next one.
     let is_by_cost = |_| {
         lock(&order).clear();
         pool.install(|| graph.run().unwrap().success().unwrap());
@@ -660,7 +662,7 @@ fn a_task_that_a_run_skips_keeps_its_measured_cost() {
         };
         graph.task((), task).after(&first);
     }
-    // (A busy machine may make a sleep longer than the next.)
+    // On a busy machine, one sleep may take longer than the next one.
     let is_by_cost = |_| {
         for run in 0..3 {
             lock(order).clear();
@@ -705,7 +707,8 @@ fn handles_outlive_their_graph() {
     assert_eq!(format!("{cell:?}"), "Cell { index: 0, .. }");
 }
 
-/// A handle keeps the result, and not the closure, which may borrow from something that is gone.
+/// A handle keeps the result alive, but not the closure, which may borrow from something that is
+/// gone.
 #[test]
 fn closures_results_and_cells_are_dropped_with_their_graph_and_handles_may_outlive_it() {
     let (held, result, value) = (Arc::new(()), Arc::new(()), Arc::new(()));
@@ -725,14 +728,15 @@ fn closures_results_and_cells_are_dropped_with_their_graph_and_handles_may_outli
     assert!(format!("{later:?} {:?}", cell.clone()).contains("task 1"));
 }
 
-/// A new graph gets the settings of one that was dropped, and no handle of that one reaches them.
+/// A new graph takes over the settings of a dropped one. Handles of the dropped graph must not
+/// reach them.
 #[test]
 fn handles_of_a_dropped_graph_mean_nothing_to_later_ones() {
     let mut past = Graph::new();
     let (cell, first) = (past.cell(1), past.task((), |()| 1));
     let second = past.task((), |()| 2);
     drop(past);
-    // (Other tests may take the settings first.)
+    // Other tests may take the settings first, hence many graphs.
     let mut later: Vec<_> = (0..100).map(|_| Graph::new()).collect();
     for graph in &mut later {
         let nodes = [graph.task((), |()| 3), graph.task((), |()| 4)];
@@ -749,7 +753,7 @@ fn handles_of_a_dropped_graph_mean_nothing_to_later_ones() {
     assert!(matches!(inputs.run(), Err(GraphError::Foreign { .. })));
 }
 
-/// Counts its drops, and panics in each.
+/// Counts its drops, each of which panics.
 struct Bomb<'c>(&'c AtomicUsize);
 
 impl Drop for Bomb<'_> {
@@ -775,7 +779,7 @@ fn a_drop_that_panics_with_its_graph_keeps_no_other_value_from_its_drop() {
     assert_eq!(drops.load(Ordering::Relaxed), 4);
 }
 
-/// Of a size that has no memory, with an alignment that the slab does not have.
+/// A type without a size, whose alignment the slab does not have.
 #[derive(Debug, PartialEq, Clone, Copy)]
 #[repr(align(64))]
 struct Nothing;
@@ -794,7 +798,8 @@ fn cells_and_results_may_have_any_layout() {
     assert_eq!((nothing, large[999]), (Nothing, 2));
 }
 
-/// The task that retries waits for a pool whose only worker waits for it in turn.
+/// The task that retries waits, while its pool waits for another pool, whose only worker waits for
+/// that task.
 #[test]
 fn a_retry_is_run_though_all_waits_are_restricted() {
     let _watchdog = watchdog();

@@ -1,5 +1,5 @@
-//! Graphs of tasks, ordered streams and gangs: what they promise, one file each.
-// Handles of graphs own nothing. The tests say all the same where they end.
+//! Graphs of tasks, ordered streams and gangs: a file for each.
+// Handles of graphs own nothing. The tests still drop them explicitly, to show where they end.
 #![allow(clippy::drop_non_drop)]
 
 #[path = "../common/mod.rs"]

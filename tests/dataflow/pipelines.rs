@@ -1,5 +1,5 @@
-//! Pipelines take each item through all stages once, in order where asked to, and never have more
-//! in flight than they may.
+//! Pipelines take each item through all stages once, in order where that is asked for. They never
+//! have more items in flight than the bound.
 
 use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use crate::common::{
 use crate::faults::{Fault, drive};
 use crate::{Random, mix};
 
-/// Gives some others a chance, by an item's number.
+/// Delays some items, so that other items may pass them.
 fn dawdle(item: u64) {
     match mix(item, seed().unwrap_or(0)) % 4 {
         0 => rest(Duration::from_micros(30)),
@@ -74,7 +74,8 @@ fn serial_stages_take_each_item_once_and_one_at_a_time() {
         caller.run(&pool, || {
             let alone = |item: u64| {
                 enter();
-                // Now and then for so long that others arrive meanwhile, and are parked.
+                // Now and then a stage takes so long that other items arrive meanwhile and are
+                // parked.
                 rest(Duration::from_micros(if item % 8 == 0 { 50 } else { 0 }));
                 inside.fetch_sub(1, Ordering::SeqCst);
                 item
@@ -110,7 +111,7 @@ fn a_pipeline_may_have_any_stages() {
     }
 }
 
-/// One of the three kinds of stages, by a number.
+/// One of the three kinds of stages, selected by a number.
 macro_rules! any_stage {
     ($kind:expr, $pipeline:expr, $f:expr, $then:ident) => {
         match $kind {
@@ -122,7 +123,7 @@ macro_rules! any_stage {
 }
 
 #[test]
-fn random_pipelines_do_as_a_loop() {
+fn random_pipelines_do_the_same_as_a_loop() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2, 4]) {
         let pool = pool(threads);
@@ -169,7 +170,7 @@ fn random_pipelines_do_as_a_loop() {
 // ---- The bound ----
 
 #[test]
-fn no_more_are_in_flight_than_may_be() {
+fn no_more_items_are_in_flight_than_the_bound() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
         for bound in [1, 2, 5] {
@@ -219,7 +220,7 @@ fn stages_may_fork_and_run_pipelines() {
 
 // ---- Failures ----
 
-/// A pipeline in which everything may fail, over tokens. Returns what came out in order.
+/// A pipeline in which everything may fail, with tokens as items. Returns what came out, in order.
 fn faulty(
     fault: &Fault,
     ledger: &'static Ledger,
@@ -253,7 +254,7 @@ fn faulty(
 }
 
 #[test]
-fn each_panic_comes_out_and_all_is_dropped() {
+fn each_panic_comes_out_and_everything_is_dropped() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2, 4]) {
         let pool = pool(threads);
@@ -271,14 +272,14 @@ fn each_panic_comes_out_and_all_is_dropped() {
 }
 
 #[test]
-fn each_error_comes_out_and_all_is_dropped() {
+fn each_error_comes_out_and_everything_is_dropped() {
     let _watchdog = watchdog();
     for threads in one_a_seed([1, 2, 4]) {
         let pool = pool(threads);
         drive(|fault, ledger| {
             let fails = |fault: &Fault| if fault.is_due() { Err("due") } else { Ok(()) };
             let (result, out) = pool.install(|| faulty(fault, ledger, &fails));
-            // What came out is the beginning of what should.
+            // The items that came out are the first ones.
             let len = out.len() as u64;
             assert!(out.into_iter().eq(0..len));
             let Err(error) = result else {
@@ -338,7 +339,7 @@ fn a_drop_of_a_parked_item_that_panics_comes_out() {
                 .serial(std::mem::forget)
                 .run()
         };
-        // Item 3 is parked, or not yet taken from the source.
+        // Item 3 is either parked, or not yet taken from the source.
         let result = catch_unwind(AssertUnwindSafe(|| caller.run(&pool, run)));
         match result {
             Ok(result) => assert_eq!(result.unwrap_err().stage(), Some(1)),
@@ -367,7 +368,7 @@ fn the_drops_of_all_parked_items_may_panic() {
         parked.fetch_add(1, Ordering::SeqCst);
         Bomb
     };
-    // And so may the drop of the stage at which they are parked.
+    // The drop of the stage at which the items are parked may also panic.
     let captured = Bomb;
     let end = move |item| {
         let _ = &captured;
@@ -426,7 +427,7 @@ fn a_cancelled_pipeline_stops_and_drops() {
 
 // ---- Sources and statistics ----
 
-/// A reader that gives one byte at a time, and fails at the end if it is told to.
+/// A reader that yields one byte at a time. If told to, it fails at the end.
 struct Trickle(Cursor<&'static [u8]>, bool);
 
 impl Read for Trickle {
@@ -519,7 +520,7 @@ fn statistics_find_the_bottleneck() {
     let expected =
         [StageKind::Source, StageKind::Parallel, StageKind::SerialInOrder, StageKind::Serial];
     assert_eq!(kinds, expected);
-    // The clock of the stages is not std's: give it some room.
+    // The stages use another clock than std, so the limits are wide.
     assert!(stages[2].busy > Duration::from_millis(20 * 2 * 7 / 10), "{stats}");
     assert!(stages[2].busy < stats.elapsed() * 13 / 10, "{stats}");
     assert!(stages[2].waiting > stages[3].waiting, "{stats}");
@@ -527,7 +528,7 @@ fn statistics_find_the_bottleneck() {
     assert_eq!(stats.to_string().lines().count(), 6);
 }
 
-/// The only worker takes item after item, until a task from outside stops it.
+/// The only worker takes item after item, until a task from outside stops the pipeline.
 #[test]
 fn other_work_has_its_turn_beside_a_pipeline() {
     let _watchdog = watchdog();
@@ -545,5 +546,5 @@ fn other_work_has_its_turn_beside_a_pipeline() {
         !is_over.load(Ordering::SeqCst)
     });
     let stats = pool.install(|| pipeline(source).parallel(|_| ()).run()).unwrap();
-    assert!(stats.stages()[0].items < 10_000_000, "the task has not run beside the pipeline");
+    assert!(stats.stages()[0].items < 10_000_000, "the task has not run during the pipeline");
 }

@@ -1,4 +1,4 @@
-//! Parallel loops whose pool, width, shape or order of consumption is given.
+//! Parallel loops with a given pool, width, shape, or order of consumption.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! `for_each_ordered`: items are made in parallel, and consumed one by one, in order.
+//! `for_each_ordered`: items are made in parallel, and consumed one at a time, in order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -8,7 +8,7 @@ use crate::common::{Ledger, is_simulated, pool, rest, sized, watchdog};
 use crate::everywhere::everywhere;
 use filch::prelude::*;
 
-/// How many are at something now, and the most so far.
+/// Counts items in some state, now and at most.
 #[derive(Default)]
 struct Gauge {
     now: AtomicUsize,
@@ -44,7 +44,7 @@ fn all_items_come_in_order() {
 }
 
 #[test]
-fn no_more_are_in_flight_than_may_be() {
+fn no_more_items_are_in_flight_than_the_limit() {
     let _watchdog = watchdog();
     everywhere(|| {
         for limit in [1, 2, 3, 8, 100] {
@@ -52,7 +52,7 @@ fn no_more_are_in_flight_than_may_be() {
             let make = |n: usize| {
                 gauge.up();
                 if n % 16 == 0 {
-                    rest(Duration::from_micros(300)); // what is behind it has to wait
+                    rest(Duration::from_micros(300)); // the items behind it have to wait
                 }
                 n
             };
@@ -92,7 +92,7 @@ fn several_workers_make_items() {
     assert_eq!(consuming.most.into_inner(), 1);
 }
 
-/// The item that is due waits, or the consumer does, while others visit the same loop on top.
+/// The next item waits, or the consumer does, while other items of the same loop run on top.
 #[test]
 fn items_and_the_consumer_may_run_loops() {
     let _watchdog = watchdog();
@@ -105,7 +105,7 @@ fn items_and_the_consumer_may_run_loops() {
             sums += inner;
         });
         assert_eq!(sums, (0..items).map(|n| (0..n % 50).sum::<usize>()).sum());
-        // Nested.
+        // Nested loops.
         let mut all = Vec::new();
         (0..10_u32).into_par_iter().for_each_ordered(3, |n| {
             (0..10_u32).into_par_iter().for_each_ordered(2, |m| all.push(10 * n + m));

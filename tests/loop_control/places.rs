@@ -1,6 +1,6 @@
-//! `with_pool` and `num_threads` hold for the whole loop, wherever they stand in its chain.
+//! `with_pool` and `num_threads` apply to the whole loop, wherever they are in its chain.
 
-#![allow(dropping_copy_types, reason = "what a chain returns is none of a test's business")]
+#![allow(dropping_copy_types, reason = "the tests ignore the results of chains")]
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use filch::ThreadPool;
 use filch::iter::walk_tree;
 use filch::prelude::*;
 
-/// In how many-threaded pools something ran.
+/// The sizes of the pools in which something ran.
 #[derive(Default)]
 struct Widths(Mutex<BTreeSet<usize>>);
 
@@ -103,7 +103,7 @@ fn a_loop_in_another_pool_may_borrow() {
     assert!(format!("{iter:?}").starts_with("WithPool"));
 }
 
-/// How many are at work now, and the most so far.
+/// Counts the threads that are at work, now and at most.
 #[derive(Default)]
 struct Gauge {
     now: AtomicUsize,
@@ -119,8 +119,8 @@ impl Gauge {
     }
 }
 
-/// Runs the loop with a gauge in each of some pools: no more than `most` work at a time, and as
-/// many do somewhere.
+/// Runs the loop with a gauge in each of several pools. Never more than `most` threads are at work,
+/// and in some pool this many are.
 fn most_at_work(name: &str, most: usize, run: impl Fn(&Gauge) + Sync) {
     let mut seen = 0;
     for threads in [1, 2, 4, 6] {
@@ -173,7 +173,7 @@ fn no_more_workers_than_allowed_work_on_a_loop() {
     }
 }
 
-/// Loops in closures are part of it.
+/// Loops in the closures of a loop are part of it.
 #[test]
 fn no_more_workers_than_allowed_work_on_loops_in_a_loop() {
     let _watchdog = watchdog();
@@ -202,7 +202,7 @@ fn no_more_workers_than_allowed_work_on_loops_in_a_loop() {
     });
 }
 
-/// A panic returns the permits of its piece.
+/// A panic must return the permits of its piece.
 #[test]
 fn a_limit_survives_panics_inside() {
     let _watchdog = watchdog();
@@ -220,9 +220,9 @@ fn a_limit_survives_panics_inside() {
     });
 }
 
-/// What a waiting worker runs on top of a limited loop is not limited.
+/// Jobs that a waiting worker runs on top of a limited loop are not limited.
 #[test]
-fn what_comes_in_between_is_not_limited() {
+fn other_jobs_on_top_of_a_limited_loop_are_not_limited() {
     if is_simulated() {
         return; // in turns
     }

@@ -1,4 +1,4 @@
-//! `deterministic` loops have the shape that is documented, and `map_while` ends where std's does.
+//! `deterministic` loops have the documented shape, and `map_while` ends where that of std does.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn floats(len: usize) -> Vec<f64> {
     (0..len as u32).map(|n| f64::from(n.wrapping_mul(2_654_435_761) >> 8).sqrt() - 2000.0).collect()
 }
 
-/// The shape that is documented, written down serially.
+/// The documented shape, computed serially.
 fn shape(v: &[f64], block: usize) -> f64 {
     if v.len() <= block {
         return v.iter().fold(0.0, |a, b| a + b);
@@ -82,7 +82,7 @@ fn results_have_the_same_bits_on_any_pool() {
     }
 }
 
-/// The range is so long that the test would not end otherwise.
+/// The range is so long that otherwise the test would not end.
 #[test]
 fn a_shape_is_not_cut_to_its_end_if_no_item_is_wanted() {
     let _watchdog = watchdog();
@@ -115,7 +115,7 @@ fn few_items_are_shared() {
 }
 
 #[test]
-fn what_follows_map_while_sees_nothing_from_behind_the_end() {
+fn adaptors_after_map_while_see_nothing_from_behind_the_end() {
     let _watchdog = watchdog();
     everywhere(|| {
         let len = sized(100_000, 500);
@@ -140,12 +140,12 @@ fn what_follows_map_while_sees_nothing_from_behind_the_end() {
             assert_eq!(fine, Ok(()));
             assert!(prefix().collect::<Vec<_>>().into_iter().eq(0..end));
         }
-        // A source without an end.
+        // An endless source.
         let all = (0..usize::MAX).into_par_iter().map_while(|n| (n < 1000).then_some(n));
         assert_eq!(all.sum::<usize>(), 499_500);
         let first = (0..usize::MAX).into_par_iter().map_while(Some).find_first(|n| *n == 300);
         assert_eq!(first, Some(300));
-        // Some before the first `None` are not enough.
+        // Items after the first `None` are not yielded.
         let odd = (0..100).into_par_iter().map_while(|n| (n % 7 != 5).then_some(n));
         assert_eq!(odd.collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     });

@@ -1,12 +1,12 @@
-//! A panic in whatever a user gives to a loop, a slice or a sort arrives where it was called; every
-//! element is dropped once, and what was to be changed in place is still whole: for a panic at each
-//! call of a user's code in turn, and for panics at all calls from each on.
+//! A panic in any user code of a loop, a slice operation or a sort arrives at the caller. Every
+//! element is dropped once, and a slice that is changed in place stays whole. This is tried with a
+//! panic at each call of user code in turn, and with panics at all calls from a certain one on.
 
 #![allow(
     clippy::mutable_key_type,
     reason = "the order of elements does not depend on what changes"
 )]
-#![allow(dropping_copy_types, reason = "what is given is dropped, whatever it is")]
+#![allow(dropping_copy_types, reason = "results are dropped, whatever they are")]
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -22,12 +22,12 @@ use filch::CancelToken;
 use filch::iter::{self, Either};
 use filch::prelude::*;
 
-/// Lengths, of which the last is driven by strides, and long enough to be cut where it is fed.
+/// Lengths. The last one is driven in strides, and is long enough that loops are cut.
 fn lens() -> &'static [usize] {
     if is_simulated() { &[0, 1, 5, 20] } else { &[0, 1, 5, 24, 200] }
 }
 
-/// Makes a test of each function: in one module with panics in calls, in the other one in drops.
+/// Makes two tests of each function: one with panics in calls, and one with panics in drops.
 macro_rules! tests {
     ($($name:ident)*) => {
         mod calls {
@@ -39,9 +39,10 @@ macro_rules! tests {
             )*
         }
 
-        /// A value that is to be returned is leaked where a drop in the same frame panics: so says
-        /// the language (rust-lang/rust#47949). Iterators drop what is left over before that; what
-        /// is `LEAKY`, and the caller of a sort, do not, so checkers of leaks are not to look here.
+        /// If a drop panics in a frame that is about to return a value, the language leaks that
+        /// value (rust-lang/rust#47949). Iterators drop what is left over before that. The
+        /// operations in `LEAKY`, and the callers of sorts, do not. So leak checkers must skip this
+        /// module.
         mod drops_and_what_is_leaked_on_purpose {
             $(
                 #[test]
@@ -61,7 +62,7 @@ tests! {
     hash_tables
     sources
     strings
-    slices_are_looked_at
+    slices_are_read
     slices_and_vectors_are_changed
     sorts_of_small_elements
     sorts_of_large_elements
@@ -84,14 +85,14 @@ fn test(points: Points, operations: fn()) {
     say(&format!("{} panics by now", INJECTED.load(Relaxed)));
 }
 
-/// Operations that may leak an element where the drop of another panics, as std's do: the winner
-/// of two of which the loser is dropped, and a value of a hash table whose key is there already.
-/// `Result` leaks in the expression of the test itself.
+/// Operations that may leak an element if the drop of another one panics, as those of std may: when
+/// the loser of two elements is dropped, the winner is leaked; when a key is in a hash table
+/// already, the value is. `Result` leaks in the expression of the test itself.
 const LEAKY: [&str; 8] =
     ["min", "max", "min_by", "max_by", "min_by_key", "max_by_key", "HashMap", "Result"];
 
-/// Drives operations on elements `$items`, of which the kinds of points are named that each has
-/// at least. What an operation gives is none of its business any more when it is dropped.
+/// Drives operations on elements `$items`. For each operation, names the kinds of points that it
+/// has at least. When its result is dropped, the operation is over, so these drops are no points.
 macro_rules! driven {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
         driven!(@ lens(), LEAKY.contains(&$name), $name, $kinds, |$fault, $items| $op);
@@ -113,8 +114,8 @@ macro_rules! driven {
     };
 }
 
-/// The same for parallel iterators, to which several things are done. Each is compiled for each
-/// iterator, so that `for_each` is only in optimized tests: `ci/long`.
+/// The same for parallel iterators, with several ends. Each end is compiled for each iterator, so
+/// `for_each` is only in release builds: `ci/long`.
 macro_rules! driven_iters {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $iter:expr;)*) => {$(
         driven! {
@@ -135,7 +136,7 @@ macro_rules! driven_iters {
     )*};
 }
 
-/// The same for those with positions.
+/// The same for indexed iterators.
 macro_rules! driven_indexed {
     ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $iter:expr;)*) => {
         driven_iters! { $($name $kinds |$fault, $items| $iter;)* }
@@ -206,7 +207,7 @@ fn adaptors_with_positions() {
         "step_by" "drop" |f, items| items.into_par_iter().step_by(3);
         "skip" "drop" |f, items| items.into_par_iter().skip(4);
         "take" "drop" |f, items| items.into_par_iter().take(4);
-        "skip and take of what is mapped" "map" |f, items| {
+        "skip and take of a map" "map" |f, items| {
             items.into_par_iter().map(f.pass("map")).skip(2).take(20)
         };
         "rev" "map" |f, items| items.into_par_iter().rev().map(f.pass("map"));
@@ -321,15 +322,15 @@ fn other_adaptors() {
             let other = other.into_par_iter().filter(f.test("filter", |n| n % 3 > 0));
             items.into_par_iter().map(f.pass("map")).num_threads(1).chain(other)
         };
-        "intersperse of what is filtered" "clone filter drop" |f, items| {
+        "intersperse of a filter" "clone filter drop" |f, items| {
             let element = f.calmly(|| f.item(1));
             items.into_par_iter().filter(f.test("filter", |n| n % 3 > 0)).intersperse(element)
         };
-        "chain of what is filtered" "filter drop" |f, items| {
+        "chain of a filter" "filter drop" |f, items| {
             let other = f.calmly(|| f.items(items.len() / 2));
             items.into_par_iter().filter(f.test("filter", |n| n % 3 > 0)).chain(other)
         };
-        "map_with of what is filtered" "filter map drop clone" |f, items| {
+        "map_with of a filter" "filter map drop clone" |f, items| {
             let seed = f.calmly(|| f.item(1));
             let map = |seed: &mut Item, item| { f.at("map"); std::mem::replace(seed, item) };
             items.into_par_iter().filter(f.test("filter", |n| n % 3 > 0)).map_with(seed, map)
@@ -497,7 +498,7 @@ fn ends() {
             items.into_par_iter().position_last(|item| { f.at("test"); item.key() % 20 == 9 })
         };
     }
-    /// Comparisons with another, which has the same items.
+    /// Comparisons with an iterator that has the same items.
     macro_rules! compared {
         ($($name:literal $kinds:literal $method:ident;)*) => {
             driven! {$(
@@ -520,7 +521,7 @@ fn ends() {
     }
 }
 
-/// A collection of a user's own.
+/// A collection of the user's.
 #[derive(Default)]
 struct Own(Vec<Item>);
 
@@ -552,7 +553,7 @@ fn by_side(item: Item) -> Either<Item, Item> {
 }
 
 fn collections_are_made() {
-    /// Of items whose number is known, and of items whose number is not; and added to some.
+    /// Collects items of a known number, and items of an unknown number, and extends a collection.
     macro_rules! collected {
         ($($name:literal $kinds:literal $collection:ty, $map:expr;)*) => {
             driven! {$(
@@ -641,8 +642,8 @@ fn collections_are_made() {
     }
 }
 
-/// The drop of an element that panics within a hash table leaks what is behind it, and the table,
-/// by std's ways.
+/// If the drop of an element panics inside a hash table, std leaks the table and the elements
+/// behind that one.
 fn hash_tables() {
     driven! {
         "HashSet" "map hash eq drop" |f, items| {
@@ -651,7 +652,7 @@ fn hash_tables() {
         "HashMap" "map hash eq drop" |f, items| {
             items.into_par_iter().map(f.pass("map")).map(pair).collect::<HashMap<_, _, Hashing>>()
         };
-        "HashSet of what is filtered" "filter hash eq drop" |f, items| {
+        "HashSet of a filter" "filter hash eq drop" |f, items| {
             let some = items.into_par_iter().filter(f.test("filter", |n| n % 2 > 0));
             some.collect::<HashSet<_, Hashing>>()
         };
@@ -765,14 +766,14 @@ fn sources() {
         };
     }
     driven! {
-        "par_bridge of what is dropped" "next drop" |f, items| {
+        "par_bridge of dropped items" "next drop" |f, items| {
             f.serial(items).par_bridge().take_any(9).for_each(drop)
         };
         "by reference" "each" |f, items| items.par_iter().for_each(|_| f.at("each"));
         "by exclusive reference" "each drop" |f, mut items| {
             items.par_iter_mut().for_each(|item| { f.at("each"); *item = item.twin(); })
         };
-        "a drain that nobody drives" "drop" |_f, mut items| {
+        "a drain that is not driven" "drop" |_f, mut items| {
             let range = items.len() / 3..items.len() * 2 / 3;
             drop(items.par_drain(range));
             items
@@ -782,7 +783,7 @@ fn sources() {
             let found = items.par_drain(range).find_any(f.test("test", |n| n == 50));
             (items, found)
         };
-        "an iterator that nobody drives" "drop" |f, items| {
+        "an iterator that is not driven" "drop" |f, items| {
             drop(items.into_par_iter().map(f.pass("map")))
         };
         "BinaryHeap drained" "map drop" |f, items| {
@@ -800,7 +801,7 @@ fn sources() {
     }
 }
 
-/// The children of a node of a tree of so many nodes.
+/// The children of a node in a tree of `len` nodes.
 fn children(f: F, (len, _): &(usize, Item)) -> Vec<(usize, Item)> {
     f.at("children");
     let rest = len.saturating_sub(1);
@@ -809,7 +810,7 @@ fn children(f: F, (len, _): &(usize, Item)) -> Vec<(usize, Item)> {
 }
 
 fn strings() {
-    /// Each with a pattern that panics, and an end that does.
+    /// Each is driven with a pattern that panics, and with an end that panics.
     macro_rules! found {
         ($($method:ident)*) => {
             driven! {$(
@@ -836,7 +837,7 @@ fn strings() {
 
 // ---- Slices ----
 
-/// Blocks are of 4096 elements, and merges of 8192 are cut.
+/// Blocks have 4096 elements, and merges of 8192 elements are divided.
 fn slice_lens() -> &'static [usize] {
     if is_simulated() { &[0, 1, 5, 9000] } else { &[0, 1, 5, 20, 9000] }
 }
@@ -846,7 +847,7 @@ fn sorted<const WORDS: usize>(mut items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
     items
 }
 
-fn slices_are_looked_at() {
+fn slices_are_read() {
     macro_rules! slices {
         ($($name:literal $kinds:literal |$fault:ident, $items:pat_param| $op:expr;)*) => {$(
             driven!(@ slice_lens(), false, $name, $kinds, |$fault, $items| $op);
@@ -1012,7 +1013,7 @@ fn two_runs<const WORDS: usize>(mut items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>>
 
 // ---- Sorts ----
 
-/// Nearly sorted: a run with something wrong at its end.
+/// Nearly sorted: a run whose last element is out of place.
 fn nearly<const WORDS: usize>(items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
     let mut items = sorted(items);
     let len = items.len();
@@ -1028,17 +1029,17 @@ fn backwards<const WORDS: usize>(items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
     items
 }
 
-/// Elements of few values.
+/// Elements with few different keys.
 fn few<const WORDS: usize>(items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
     items.iter().map(|item| item.fault.item(item.key() % 3)).collect()
 }
 
-/// Elements each of another value, in no order.
+/// Elements with different keys, in no order.
 fn many<const WORDS: usize>(items: Vec<Item<WORDS>>) -> Vec<Item<WORDS>> {
     (0..items.len() as u32).map(|n| items[0].fault.item(n.wrapping_mul(2_654_435_761))).collect()
 }
 
-/// Every sort, of elements of `$words` words, in the order that `$shape` gives them.
+/// Every sort, with elements of `$words` words in the order that `$shape` makes.
 macro_rules! sorts {
     ($words:literal, $lens:expr, $threads:expr, $shape:expr) => {
         sorts!(@ $words, $lens, $threads, $shape;
@@ -1067,7 +1068,7 @@ macro_rules! sorts {
     )*};
 }
 
-/// Sorts are cut from 2048 elements on.
+/// Sorts are divided from 2048 elements on.
 fn sorts_of_small_elements() {
     sorts!(0, &[1, 5, 15], None, many);
     sorts!(0, &[2100], None, many);
@@ -1082,7 +1083,7 @@ fn sorts_of_large_elements() {
     sorts!(24, &[2100], None, many);
 }
 
-/// So long that merges are cut, and with more threads than the unstable ones divide for.
+/// Long enough that merges are divided, and with more threads than unstable sorts divide for.
 fn sorts_that_merge_in_parallel() {
     sorts!(0, &[9000], Some(9), many);
     sorts!(1, &[9000], Some(4), few);

@@ -1,6 +1,6 @@
-//! Parallel iterators, slices and sorts under panics at every point, and random chains of adaptors.
+//! Parallel iterators, slices and sorts with panics at every point, and random chains of adaptors.
 //!
-//! (Apart from `loops`, since one crate of all of them takes gigabytes to compile.)
+//! These are not part of `loops`, since one crate of all of them takes gigabytes to compile.
 
 #[path = "../common/mod.rs"]
 mod common;

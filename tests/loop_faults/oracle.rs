@@ -1,9 +1,9 @@
-//! Random chains of adaptors give the same by a serial vector, by filch and by rayon: the items, in
-//! order, the length after each step, and how often the closures were called. A panic in one of the
-//! closures arrives, and leaves no item behind.
+//! Random chains of adaptors have the same outcome on a serial vector, in filch and in rayon: the
+//! same items in the same order, the same length after each step, and as many calls of the
+//! closures. A panic in one of the closures arrives, and no item is left behind.
 //!
-//! A chain is a list of [`Step`]s. Each is applied to a parallel iterator whose type is forgotten
-//! but whose producer is that of the adaptors before, so that they work on each other.
+//! A chain is a list of [`Step`]s. Each is applied to a parallel iterator whose type is erased. Its
+//! producer is still that of the adaptors before, so the adaptors work on each other.
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::everywhere::everywhere;
 use proptest::prelude::*;
 
-/// What the chains work on.
+/// The items of chains.
 trait Elem: Clone + Debug + PartialEq + Send + Sync + 'static {
-    /// The item of that number; `alive` is cloned for as long as it lives.
+    /// The item with that number. It keeps a clone of `alive`.
     fn new(number: u32, alive: &Arc<()>) -> Self;
     fn number(&self) -> u32;
     fn set_number(&mut self, number: u32);
@@ -26,7 +26,7 @@ trait Elem: Clone + Debug + PartialEq + Send + Sync + 'static {
     }
 }
 
-/// A number whose life is counted.
+/// A number that counts as alive until it is dropped.
 #[derive(Clone, Debug)]
 struct Counted(u32, #[allow(dead_code, reason = "it is counted")] Arc<()>);
 
@@ -50,7 +50,7 @@ impl Elem for Counted {
     }
 }
 
-/// Items without size.
+/// Items without a size.
 impl Elem for () {
     fn new(_: u32, _: &Arc<()>) -> Self {}
 
@@ -61,7 +61,7 @@ impl Elem for () {
     fn set_number(&mut self, _: u32) {}
 }
 
-/// What is done to an iterator. Numbers are sizes, or lengths of another iterator.
+/// A step of a chain. The numbers are sizes, or lengths of another iterator.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Map,
@@ -83,7 +83,8 @@ enum Step {
     MinLen(usize),
     MaxLen(usize),
     Fuse,
-    /// Two steps that lose the positions. What they give is collected, and gone on with.
+    /// Two steps that lose the positions. Their items are collected, and the chain goes on with
+    /// them.
     Loose(Loose, Loose),
 }
 
@@ -96,13 +97,13 @@ enum Loose {
 }
 
 impl Step {
-    /// Whether rayon 1.12 is an oracle for it: its `intersperse` may put an element before the
-    /// first item, where pieces before that have none.
+    /// Whether rayon 1.12 is an oracle for this step. Its `intersperse` may put an element before
+    /// the first item, if the pieces before that item are empty.
     fn is_right_by_rayon(self) -> bool {
         !matches!(self, Step::Loose(_, Loose::Intersperse))
     }
 
-    /// Whether every item that comes in is asked for.
+    /// Whether the step asks for every item that reaches it.
     fn is_total(self) -> bool {
         use Step::*;
         !matches!(self, Take(_) | EveryNth(_) | Zip(_) | InterleaveShortest(_))
@@ -127,12 +128,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a chain runs with.
+/// The state of a run of a chain.
 struct Run {
     alive: Arc<()>,
-    /// Of each step's closure: how often it was called.
+    /// How often the closure of each step was called.
     calls: Vec<AtomicUsize>,
-    /// In which step, at which call, it panics.
+    /// The step, and the call of its closure, that panics.
     bang: Option<(usize, usize)>,
 }
 
@@ -146,7 +147,7 @@ impl Run {
         (0..len as u32).map(|number| T::new(number, &self.alive)).collect()
     }
 
-    /// What the closure of a step makes of a number.
+    /// What the closure of a step returns for a number.
     fn call(&self, step: usize, number: u32) -> u32 {
         let call = self.calls[step].fetch_add(1, Relaxed);
         if self.bang == Some((step, call)) {
@@ -172,7 +173,7 @@ fn repeated<T: Elem>(item: &T) -> Vec<T> {
     vec![item.clone(); item.number() as usize % 3]
 }
 
-/// The step, of a vector.
+/// A step on a vector.
 fn serial<T: Elem>(run: &Run, items: Vec<T>, at: usize, step: Step) -> Vec<T> {
     let mix = |(a, b): (T, u32)| {
         let number = mixed(a.number(), b);
@@ -248,7 +249,7 @@ fn interspersed<T: Elem>(run: &Run, items: Vec<T>) -> Vec<T> {
     all
 }
 
-/// The same, of parallel iterators: written once, for both libraries.
+/// The steps on parallel iterators, written once for both libraries.
 macro_rules! library {
     ($name:ident, $library:ident) => {
         mod $name {
@@ -259,7 +260,7 @@ macro_rules! library {
 
             use super::{Elem, Loose, Run, Step, is_kept, mixed, repeated};
 
-            /// An iterator whose type is forgotten.
+            /// An iterator whose type is erased.
             pub struct Stage<'run, T>(Box<dyn Erased<T> + Send + 'run>);
 
             trait Erased<T> {
@@ -284,7 +285,7 @@ macro_rules! library {
                 }
             }
 
-            /// A producer whose type is forgotten.
+            /// A producer whose type is erased.
             struct Part<'a, T>(Box<dyn ErasedPart<'a, T> + Send + 'a>);
 
             trait ErasedPart<'a, T> {
@@ -358,7 +359,7 @@ macro_rules! library {
                     self.0.lend(&mut |part| {
                         output = callback.take().map(|callback| callback.callback(part));
                     });
-                    output.expect("it is called")
+                    output.expect("the callback was called")
                 }
             }
 
@@ -387,7 +388,7 @@ macro_rules! library {
                     let number = mixed(so_far.as_ref().map_or(7, Elem::number), item.number());
                     Some(so_far.unwrap_or(item).with(number))
                 };
-                // Chunks are cut short, even to nothing, behind a fuse that has blown.
+                // After a panic, `panic_fuse` cuts chunks short, even to nothing.
                 let missing = || T::new(0, &run.alive);
                 let other = |len| run.items::<T>(len).into_par_iter();
                 match step {
@@ -456,7 +457,7 @@ macro_rules! library {
                 }
             }
 
-            /// The items in the end, and the lengths after each step.
+            /// The items at the end, and the lengths after each step.
             pub fn chain<T: Elem>(run: &Run, len: usize, steps: &[Step]) -> (Vec<T>, Vec<usize>) {
                 let mut items = stage(run.items(len).into_par_iter());
                 let mut lens = Vec::new();
@@ -483,10 +484,11 @@ fn serial_chain<T: Elem>(run: &Run, len: usize, steps: &[Step]) -> (Vec<T>, Vec<
     (items, lens)
 }
 
-/// The same by rayon.
+/// A chain in rayon.
 type ByRayon<T> = fn(&Run, usize, &[Step]) -> (Vec<T>, Vec<usize>);
 
-/// All three, without panics. (Rayon is left out for items that it would only count once more.)
+/// Compares all three, without panics. For items without a size, rayon is left out: it could only
+/// count them.
 fn check<T: Elem>(len: usize, steps: &[Step], by_rayon: Option<ByRayon<T>>) {
     let run = Run::new(steps, None);
     let expected: (Vec<T>, _) = serial_chain(&run, len, steps);
@@ -498,7 +500,7 @@ fn check<T: Elem>(len: usize, steps: &[Step], by_rayon: Option<ByRayon<T>>) {
         let run = Run::new(steps, None);
         assert_eq!(by_filch::chain::<T>(&run, len, steps), expected, "filch");
         assert_eq!(Arc::strong_count(&run.alive), 1);
-        // Each closure was called once for each item that came to it, and was asked for.
+        // Each closure was called once for each item that reached it and was asked for.
         for (at, (calls, most)) in run.calls().into_iter().zip(&most).enumerate() {
             assert!(calls <= *most, "step {at}: {calls} of {most} calls");
             if steps[at..].iter().all(|step| step.is_total()) {
@@ -508,7 +510,8 @@ fn check<T: Elem>(len: usize, steps: &[Step], by_rayon: Option<ByRayon<T>>) {
     });
 }
 
-/// The `call`-th call of the closure of step `at` panics, if there are so many.
+/// Checks a chain in which the `call`-th call of the closure of step `at` panics, if there is such
+/// a call.
 fn check_panic<T: Elem>(len: usize, steps: &[Step], bang: (usize, usize)) {
     everywhere(|| {
         let run = Run::new(steps, Some(bang));
@@ -527,7 +530,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..7)
 }
 
-/// Lengths: few, some, and those of which a loop is divided while it goes on.
+/// Few items, some, and so many that a loop is divided while it runs.
 fn len() -> impl Strategy<Value = usize> {
     prop_oneof![0..4_usize, 0..100_usize, 1000..3000_usize]
 }
@@ -536,7 +539,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn chains_are_as_serial_ones_and_as_rayons(len in len(), steps in steps()) {
+    fn chains_match_serial_ones_and_those_of_rayon(len in len(), steps in steps()) {
         check::<Counted>(len, &steps, Some(by_rayon::chain));
     }
 

@@ -1,5 +1,5 @@
-//! Every adaptor of parallel iterators gives what its serial counterpart gives: forwards,
-//! backwards, zipped and cut, on pools of several sizes.
+//! Every adaptor of parallel iterators has the same items as its serial counterpart: forwards,
+//! backwards, zipped and cut, in pools of several sizes.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -15,8 +15,8 @@ use filch::prelude::*;
 use filch::{CancelReason, CancelToken, Cancelled};
 use proptest::prelude::*;
 
-/// Whether `iter` gives `expected`, in order, with and without positions. Each end is compiled for
-/// each iterator, so that those which the others cover are only in optimized tests: `ci/long`.
+/// Asserts that `iter` yields `expected`, in order, with and without positions. Each end is
+/// compiled for each iterator, so ends that others cover are only in release builds: `ci/long`.
 fn same<I>(iter: impl Fn() -> I, expected: &[I::Item])
 where
     I: ParallelIterator<Item: Debug + PartialEq + Sync>,
@@ -34,7 +34,7 @@ where
     }
 }
 
-/// The items, by internal iteration: adaptors may have a loop of their own for that.
+/// The items, by internal iteration, for which adaptors may have their own loops.
 fn pushed<I: ParallelIterator>(iter: I) -> Vec<I::Item> {
     let push = |mut all: Vec<_>, item| {
         all.push(item);
@@ -47,7 +47,7 @@ fn pushed<I: ParallelIterator>(iter: I) -> Vec<I::Item> {
     iter.fold(Vec::new, push).reduce(Vec::new, append)
 }
 
-/// The same of iterators that know positions: also of their producers, from both ends.
+/// The same for indexed iterators, and also for their producers, from both ends.
 fn same_indexed<I>(iter: impl Fn() -> I, expected: Vec<I::Item>)
 where
     I: IndexedParallelIterator<Item: Debug + PartialEq + Sync + Clone>,
@@ -59,7 +59,7 @@ where
     same_places(&|| ErasedIter::new(iter()), expected, reversed);
 }
 
-/// What an iterator has at which place.
+/// Asserts that an iterator has its items in the right places.
 fn same_places<'i, T: Debug + PartialEq + Send + Sync + Clone>(
     iter: &dyn Fn() -> ErasedIter<'i, T>,
     expected: Vec<T>,
@@ -76,7 +76,7 @@ fn same_places<'i, T: Debug + PartialEq + Send + Sync + Clone>(
     let zipped: Vec<_> = expected.iter().cloned().zip(reversed).collect();
     assert_eq!(iter().zip(iter().rev()).collect::<Vec<_>>(), zipped);
 
-    // Cuts at odd places, and both ends at once.
+    // Cuts at uneven places, and both ends at once.
     let (a, b) = (len / 3, len / 5);
     let middle = expected.get(b..(b + a).min(len)).unwrap_or_default();
     assert_eq!(iter().skip(b).take(a).collect::<Vec<_>>(), middle);
@@ -88,7 +88,7 @@ fn same_places<'i, T: Debug + PartialEq + Send + Sync + Clone>(
     assert_eq!(iter().chunks(len.max(1)).flat_map_iter(both_ends).collect::<Vec<_>>(), ends);
 }
 
-/// The items, from both ends in turn.
+/// The items, taken from the two ends in turn.
 fn both_ends<T>(items: Vec<T>) -> Vec<T> {
     let mut items = items.into_iter();
     let mut ends = Vec::new();
@@ -132,9 +132,9 @@ fn interspersed(items: &[usize], element: usize) -> Vec<usize> {
     all
 }
 
-/// Everything that has a serial counterpart, of `0..len` and `0..other`, with a number `k`.
-/// `item` is called with each, and gives it back.
-/// `item` is no closure, so that all this is compiled once.
+/// Checks all adaptors that have a serial counterpart, on `0..len` and `0..other`, with a number
+/// `k`. `item` is called for each item and returns it. It is not generic, so that all this is
+/// compiled once.
 fn all_adaptors(len: usize, other: usize, k: usize, item: fn(usize) -> usize) {
     let (n, m) = (0..len, 1000..1000 + other);
     let a: Vec<usize> = n.clone().collect();
@@ -175,7 +175,7 @@ fn all_adaptors(len: usize, other: usize, k: usize, item: fn(usize) -> usize) {
     let sum: usize = a.iter().sum();
     assert_eq!(par().fold(|| 0, |sum, n| sum + n).sum::<usize>(), sum);
     assert_eq!(par().fold_with(0, |sum, n| sum + n).sum::<usize>(), sum);
-    // In order, and from the identity.
+    // In order, and starting from the identity.
     let joined = |pieces: Vec<Vec<usize>>| pieces.concat();
     let push = |mut piece: Vec<usize>, n| {
         piece.push(n);
@@ -259,21 +259,21 @@ fn no_piece_is_too_long_or_too_short() {
             assert_eq!(pieces.iter().sum::<usize>(), len);
             assert!(pieces.iter().all(|piece| *piece <= max), "{len} by {max}: {pieces:?}");
         }
-        // Halves of 16 would have fewer than 10.
+        // Halves of 16 items would have fewer than 10.
         assert_eq!(pieces(16, 10, 15), [16]);
         assert_eq!(pieces(20, 10, 15), [10, 10]);
         let states = AtomicUsize::new(0);
         let init = || states.fetch_add(1, Relaxed);
         (0..100).into_par_iter().with_max_len(1).for_each_init(init, |_, _| ());
         assert_eq!(states.into_inner(), 100);
-        // Positions that are known behind a state: no piece can be cut later.
+        // A state comes before an adaptor that needs positions: no piece can be cut later.
         let states = AtomicUsize::new(0);
         let init = || states.fetch_add(1, Relaxed);
         let pieces = (0..6).into_par_iter().with_min_len(2).map_init(init, |state, _| *state);
         let pieces: Vec<(usize, usize)> = pieces.enumerate().collect();
         let lengths = pieces.chunk_by(|a, b| a.1 == b.1).map(<[_]>::len);
         assert!(lengths.clone().all(|length| length >= 2), "{:?}", lengths.collect::<Vec<_>>());
-        // Who has found does not go on to cut.
+        // A worker that has found the item does not go on cutting.
         let all = (0..usize::MAX).into_par_iter().with_max_len(1);
         assert_eq!(all.find_first(|n| *n >= 10), Some(10));
     });
@@ -283,13 +283,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn as_the_serial_ones(len in 0_usize..300, other in 0_usize..300, k in 0_usize..350) {
+    fn adaptors_match_serial_ones(len in 0_usize..300, other in 0_usize..300, k in 0_usize..350) {
         everywhere(|| all_adaptors(len, other, k, |n| n));
     }
 }
 
 #[test]
-fn of_few_items() {
+fn adaptors_of_few_items() {
     for len in 0..4 {
         for other in 0..4 {
             everywhere(|| all_adaptors(len, other, 1, |n| n));
@@ -297,9 +297,9 @@ fn of_few_items() {
     }
 }
 
-/// With blocks of items, and pauses between.
+/// With blocks of items, and with pauses between them.
 #[test]
-fn of_many_items() {
+fn adaptors_of_many_items() {
     let len = crate::common::sized(30_000, 5_000);
     everywhere(|| all_adaptors(len, len - 10, 1234, |n| n));
 }
@@ -312,14 +312,14 @@ fn slow(n: usize) -> usize {
     n
 }
 
-/// Items that last: forks are made while the loop is under way.
+/// Items that take time: forks are made while the loop is running.
 #[test]
-fn of_slow_items() {
+fn adaptors_of_slow_items() {
     everywhere(|| all_adaptors(200, 150, 13, slow));
 }
 
 #[test]
-fn one_in_the_other() {
+fn loops_in_loops() {
     let expected: Vec<_> = (0..20_usize)
         .flat_map(|a| (0..a).flat_map(move |b| (0..b).map(move |c| (a, b, c))))
         .collect();
@@ -346,7 +346,7 @@ fn one_in_the_other() {
     });
 }
 
-/// An item whose life is counted.
+/// An item that counts as alive until it is dropped.
 #[derive(Debug)]
 struct Counted<'c>(&'c AtomicUsize, usize);
 
@@ -369,8 +369,8 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Runs `test` with `len` items, and `bang`, which panics at the `at`-th call: all items must be
-/// dropped, once, and the panic must arrive if there are so many calls.
+/// Runs `test` with `len` items and with `bang`, whose `at`-th call panics. All items must be
+/// dropped once, and the panic must arrive if there is such a call.
 fn faulty(len: usize, test: impl Fn(Vec<Counted<'_>>, &(dyn Fn() + Sync)) + Sync) {
     for at in [0, 1, len / 2, len - 1] {
         everywhere(|| {
@@ -393,7 +393,7 @@ fn faulty(len: usize, test: impl Fn(Vec<Counted<'_>>, &(dyn Fn() + Sync)) + Sync
 
 #[test]
 fn panics_drop_each_item_once() {
-    /// Feeds on the items, each after a call of `bang`.
+    /// Collects the items, and calls `bang` before each.
     macro_rules! faulty {
         ($(|$items:ident| $iter:expr;)*) => {$(
             faulty(300, |$items, bang| {
@@ -449,7 +449,7 @@ fn panics_drop_each_item_once() {
         |items| items.into_par_iter().num_threads(2).rev();
         |items| items.into_par_iter().num_threads(1).chunks(7).flatten();
     }
-    // In what makes the item, not in what takes it.
+    // The panic is in the code that makes the item, not in the code that takes it.
     faulty(300, |items, bang| items.into_par_iter().inspect(|_| bang()).skip(200).for_each(drop));
     faulty(300, |items, bang| items.into_par_iter().update(|_| bang()).rev().for_each(drop));
     faulty(300, |items, bang| {
@@ -462,7 +462,7 @@ fn panics_drop_each_item_once() {
 }
 
 #[test]
-fn nothing_happens_before_the_end() {
+fn adaptors_do_nothing_before_an_end() {
     let calls = AtomicUsize::new(0);
     let call = |n: usize| {
         calls.fetch_add(1, Relaxed);
@@ -478,7 +478,7 @@ fn nothing_happens_before_the_end() {
 }
 
 #[test]
-fn who_is_cancelled_stops() {
+fn a_cancelled_loop_stops() {
     everywhere(|| {
         let token = CancelToken::new();
         let after = AtomicUsize::new(0);
@@ -498,22 +498,22 @@ fn who_is_cancelled_stops() {
             .cancel_with(&token, |items| {
                 items.inspect(|_| _ = done.fetch_add(1, Relaxed)).collect()
             });
-        // One item of each worker may have been begun.
+        // Each worker may have begun one item.
         assert!(after.load(Relaxed) <= filch::current_num_threads());
         assert!(done.into_inner() < 100_000);
         assert!(all.is_err());
         assert_eq!(alive.load(Relaxed), 0);
 
-        // Nobody begins what is cancelled.
+        // A loop that is cancelled already does not begin.
         let count = |items: filch::iter::CancelWith<'_, _>| assert_eq!(items.count(), 0);
         let counted = (0..100_i32).into_par_iter().cancel_with(&token, count);
         assert_eq!(counted.unwrap_err().reason(), CancelReason::Requested);
     });
 }
 
-/// Also in what stands before: a filter that drops everything, and behind: another loop.
+/// Cancelling also stops work before and behind: a filter that drops everything, and an inner loop.
 #[test]
-fn who_is_busy_is_cancelled() {
+fn workers_that_yield_no_items_are_cancelled() {
     everywhere(|| {
         let token = CancelToken::new();
         let asked = AtomicUsize::new(0);
@@ -543,7 +543,7 @@ fn who_is_busy_is_cancelled() {
 }
 
 #[test]
-fn early_ends_stop_all() {
+fn early_ends_stop_all_workers() {
     everywhere(|| {
         let calls = AtomicUsize::new(0);
         let all = || {
@@ -558,7 +558,7 @@ fn early_ends_stop_all() {
         assert!(some.iter().all(|n| *n < 1000) && calls.load(Relaxed) < 1_000_000);
         let some = all().take_any_while(|n| *n < 1000).collect::<Vec<_>>();
         assert!(some.iter().all(|n| *n < 1000) && calls.load(Relaxed) < 1_000_000);
-        // Full from behind, through what has a state.
+        // A consumer that is full stops a loop through adaptors that have a state.
         assert_eq!(all().map_with(0, |_, n| n).take_any(10).count(), 10);
         assert!(calls.load(Relaxed) < 1_000_000);
         assert_eq!(all().flat_map(|n| [n, n].to_vec()).take_any(10).count(), 10);
@@ -573,9 +573,9 @@ fn early_ends_stop_all() {
     });
 }
 
-/// A panic stops those who would go on for long.
+/// A panic stops workers that would go on for long.
 #[test]
-fn a_fuse_stops_all() {
+fn a_fuse_stops_all_workers() {
     everywhere(|| {
         let calls = AtomicUsize::new(0);
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -591,7 +591,7 @@ fn a_fuse_stops_all() {
 
 const LONG: usize = 20_000;
 
-/// A loop, of 200 items that take some time, and how many it counts.
+/// A loop over 200 items that take some time. Returns the number of items that it has counted.
 type Loop = fn(&(dyn Fn(usize) -> usize + Sync)) -> usize;
 
 const LOOPS: [Loop; 8] = [
@@ -629,8 +629,8 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// A worker that waits in a drop, while a panic unwinds that has nothing to do with the loop, does
-/// items of it.
+/// A panic that has nothing to do with the loop unwinds. A worker that waits in a drop meanwhile
+/// runs items of the loop.
 #[test]
 fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
     if is_simulated_without(THREADS) {
@@ -643,7 +643,7 @@ fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
         for (which, run) in LOOPS.iter().enumerate() {
             let (stolen, done) = (Flag::new(), Flag::new());
             let items_on_top = AtomicUsize::new(0);
-            // Waits for a thief, who waits for the end of the loop.
+            // Waits for a thief, which waits for the end of the loop.
             let wait = || {
                 let steal = || {
                     stolen.raise();
@@ -651,8 +651,7 @@ fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
                 };
                 filch::join(|| stolen.hold(), steal);
             };
-            // The other worker may be the only one that has a processor: it leaves items to the one
-            // that waits.
+            // The other worker may have the only processor. It leaves items to the waiting worker.
             let begun = Instant::now();
             let item = |n: usize| {
                 items_on_top.fetch_add(std::thread::panicking().into(), Relaxed);
@@ -685,8 +684,8 @@ fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
     assert!(on_top.iter().all(|&items| items > 0), "items on top of a panic: {on_top:?}");
 }
 
-/// A panic stops the others, wherever it comes from, and even in a loop that runs on top of another
-/// panic.
+/// A panic stops the other workers wherever it comes from, even in a loop that runs on top of
+/// another panic.
 #[test]
 fn a_fuse_is_blown_by_a_panic_in_its_loop() {
     let _watchdog = watchdog();
@@ -704,7 +703,8 @@ fn a_fuse_is_blown_by_a_panic_in_its_loop() {
     everywhere(|| {
         for (which, run) in loops.iter().enumerate() {
             for unwinding in [false, true] {
-                // On top of an unwinding frame, a piece of these has no guard around its panic.
+                // On top of an unwinding frame, a piece of these loops has no guard around its
+                // panic.
                 if unwinding && [2, 4, 5, 6, 7].contains(&which) {
                     continue;
                 }
@@ -739,11 +739,11 @@ fn a_fuse_is_blown_by_a_panic_in_its_loop() {
 #[test]
 fn states_belong_to_one_piece() {
     everywhere(|| {
-        // How often each state was used: together once for each item.
+        // Counts how often each state is used. In total, that is once for each item.
         struct Uses<'a>(&'a AtomicUsize, usize);
         impl Clone for Uses<'_> {
             fn clone(&self) -> Self {
-                assert_eq!(self.1, 0, "a state that was used is not what others begin with");
+                assert_eq!(self.1, 0, "a used state was cloned");
                 Uses(self.0, 0)
             }
         }
@@ -760,7 +760,7 @@ fn states_belong_to_one_piece() {
     });
 }
 
-/// Before what needs positions, too, however long an item or a state takes.
+/// This also holds before adaptors that need positions, however long an item or a state takes.
 #[test]
 fn there_are_few_states() {
     everywhere(|| {
@@ -771,7 +771,7 @@ fn there_are_few_states() {
         with_state().enumerate().for_each(|(at, n)| assert_eq!(at, n));
         with_state().rev().zip(all()).for_each(|(a, b)| assert_eq!(a + b, 19_999));
         with_state().step_by(2).chain(all()).skip(1).for_each(drop);
-        // One more for the item that is skipped, which is done, too.
+        // One more state is for the item that is skipped, which is computed as well.
         let threads = filch::current_num_threads();
         let most = if threads == 1 { 4 } else { threads * 400 };
         assert!(states.load(Relaxed) <= most, "{states:?} states");
@@ -799,7 +799,7 @@ fn lengths_that_overflow() {
     assert_eq!(most().take(3).chain(most().take(4)).collect::<Vec<_>>().len(), 7);
 }
 
-/// From the back, too, items that are stepped over are not walked over.
+/// Steps from the back do not walk over the items between them either.
 #[test]
 fn steps_from_the_back_are_long() {
     let _watchdog = watchdog();
@@ -814,7 +814,7 @@ fn steps_from_the_back_are_long() {
     assert_eq!(chained.collect::<Vec<_>>(), [&(), &()]);
 }
 
-/// A panic by an argument names the place of the call.
+/// A panic about an argument names the line of the caller.
 #[test]
 fn bad_arguments() {
     thread_local!(static FILE: Cell<Option<String>> = const { Cell::new(None) });
@@ -850,7 +850,7 @@ fn elements_between_too_many_to_count_are_found() {
     assert_eq!(many.intersperse(7).find_any(|n| *n == 7), Some(7));
 }
 
-/// Who is in a piece that may be long stops when another has found what all look for.
+/// A worker in a piece that may be long stops when another worker has found the item.
 #[test]
 fn long_pieces_stop() {
     if crate::common::is_simulated_without(crate::common::TIME) {
@@ -873,7 +873,7 @@ fn long_pieces_stop() {
     });
 }
 
-/// Who is at items without an end stops when another has found what all look for.
+/// A worker in an endless inner iterator stops when another worker has found the item.
 #[test]
 fn inner_iterators_without_an_end_stop() {
     if crate::common::is_simulated_without(crate::common::TIME) {

@@ -1,5 +1,5 @@
-//! The parallel algorithms on slices do what their serial counterparts do, give the same bits on
-//! any pool, and lose or double no element if a closure panics. (Sorts: see `sort.rs`.)
+//! The parallel algorithms on slices match their serial counterparts, return the same bits in every
+//! pool, and neither lose nor double an element if a closure panics. For sorts, see `sort.rs`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// Lengths around that of a block and of some.
+/// Lengths around those of one block and of several.
 const LENGTHS: [usize; 14] =
     [0, 1, 2, 31, 33, 4095, 4096, 4097, 8192, 8193, 12_289, 20_480, 30_001, 50_000];
 
@@ -31,7 +31,7 @@ fn floats(len: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Adds up in an order that matters.
+/// Adds up in a way that depends on the order.
 fn chain(a: &u64, b: &u64) -> u64 {
     // The composition of x -> 3^k x + c, k in the low 32 bits and c in the high ones.
     let (k, c) = (*a as u32, (*a >> 32) as u32);
@@ -43,7 +43,7 @@ fn chain(a: &u64, b: &u64) -> u64 {
 // ---- Scans ----
 
 #[test]
-fn scans_are_the_serial_ones() {
+fn scans_match_serial_ones() {
     let _watchdog = watchdog();
     for pool in pools() {
         for input in LENGTHS.map(|len| random(len, u64::MAX)) {
@@ -116,7 +116,7 @@ fn scans_and_folds_give_the_same_bits_on_any_pool() {
 
 // ---- Folds ----
 
-/// The shape that is documented, written down serially.
+/// The documented shape, computed serially.
 fn shape<T: Copy>(v: &[T], leaf: &dyn Fn(&[T]) -> T, op: &dyn Fn(T, T) -> T) -> T {
     if v.len() <= 4096 {
         return leaf(v);
@@ -191,7 +191,7 @@ fn partitions_keep_the_order() {
 }
 
 #[test]
-fn dedups_are_those_of_vectors() {
+fn dedups_match_those_of_vectors() {
     let _watchdog = watchdog();
     for pool in pools() {
         for (len, below) in LENGTHS.into_iter().flat_map(|len| [1, 2, 30].map(|n| (len, n))) {
@@ -233,7 +233,7 @@ fn merges_are_stable() {
 }
 
 #[test]
-fn merges_of_what_is_not_sorted_lose_nothing() {
+fn merges_of_unsorted_slices_lose_nothing() {
     let _watchdog = watchdog();
     for pool in pools() {
         let (left, right) = (random(30_000, 1_000), random(20_000, 1_000));
@@ -347,7 +347,7 @@ proptest! {
 
 // ---- Panics ----
 
-/// An element that is counted, clones included. (`iter_faults` has clones that panic.)
+/// An element that is counted, as are its clones. In `loop_faults`, clones panic as well.
 struct Counted {
     key: u64,
     _token: Token,
@@ -370,8 +370,8 @@ impl Count for Ledger {
     }
 }
 
-/// Does `work` with counted elements and a fuse that panics after some uses; for many lengths of
-/// the fuse, at all of which each element is dropped once.
+/// Runs `work` with counted elements and with a fuse that panics after some calls. For each number
+/// of calls, each element must be dropped once.
 fn with_fuses(len: usize, work: impl Fn(&mut Vec<Counted>, &(dyn Fn() + Sync)) + Sync) {
     for pool in pools() {
         for at in [0, 1, 500, 4095, 4096, 4097, 10_000] {
@@ -457,7 +457,7 @@ fn a_merge_that_panics_loses_nothing() {
 }
 
 #[test]
-fn what_is_removed_is_dropped_once() {
+fn removed_elements_are_dropped_once() {
     let _watchdog = watchdog();
     for pool in pools() {
         let ledger = Ledger::new();
@@ -472,12 +472,12 @@ fn what_is_removed_is_dropped_once() {
     }
 }
 
-/// A vector of as many elements as there can be.
+/// A vector of the largest possible length.
 fn units() -> Vec<()> {
     (Box::new([(); usize::MAX]) as Box<[()]>).into_vec()
 }
 
-/// What `work` panics with.
+/// The message of the panic of `work`.
 fn panic_of<R>(work: impl FnOnce() -> R) -> String {
     let payload = catch_unwind(AssertUnwindSafe(|| drop(work()))).unwrap_err();
     match payload.downcast::<String>() {
@@ -486,10 +486,10 @@ fn panic_of<R>(work: impl FnOnce() -> R) -> String {
     }
 }
 
-/// Of as many elements as there can be, there is no room for a flag of each, and no time to look at
-/// all of them: each closure panics when it is called.
+/// For so many elements, there is no memory for a flag each, and no time to visit them all. So each
+/// closure panics when it is called.
 #[test]
-fn as_many_elements_as_can_be() {
+fn vectors_of_the_largest_possible_length() {
     let _watchdog = watchdog();
     fn called<R>() -> R {
         std::panic::resume_unwind(Box::new("called"))
@@ -513,7 +513,7 @@ fn as_many_elements_as_can_be() {
     }
 }
 
-/// What has no size is asked and counted as anything else, in several parts.
+/// In several parts, elements without a size are passed to closures and counted like any others.
 #[test]
 fn calls_for_elements_without_a_size_are_counted() {
     let _watchdog = watchdog();
@@ -539,7 +539,7 @@ fn calls_for_elements_without_a_size_are_counted() {
 }
 
 #[test]
-fn windows_of_as_many_elements_as_can_be() {
+fn windows_of_the_largest_possible_slice() {
     use filch::iter::{IndexedParallelIterator, ParallelIterator};
 
     let most = [(); usize::MAX];

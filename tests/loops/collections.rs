@@ -1,5 +1,5 @@
-//! Collections give what they give serially, by value, by reference and drained, and every item is
-//! dropped once, whatever becomes of the loop.
+//! Collections yield what they yield serially: by value, by reference and drained. Every item is
+//! dropped once, however the loop ends.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::fmt::Debug;
@@ -15,7 +15,7 @@ use proptest::proptest;
 
 const LONG: usize = 100_000;
 
-/// That a parallel iterator gives what the serial one gives, in order.
+/// Asserts that a parallel iterator yields what the serial one yields, in order.
 #[track_caller]
 fn same<T: PartialEq + Debug + Send>(
     par: impl IndexedParallelIterator<Item = T>,
@@ -26,7 +26,7 @@ fn same<T: PartialEq + Debug + Send>(
     assert!(ser.into_iter().eq(all));
 }
 
-/// That `collection` gives the same as serially by value and by reference.
+/// Checks `collection` by value and by reference.
 macro_rules! check_both {
     ($collection:expr) => {
         same((&$collection).into_par_iter(), &$collection);
@@ -34,7 +34,7 @@ macro_rules! check_both {
     };
 }
 
-/// The same, by exclusive reference, too: `$change` changes what is given.
+/// Checks it also by exclusive reference: `$change` changes the items.
 macro_rules! check_all {
     ($collection:expr, |$item:pat_param| $change:expr) => {{
         check_both!($collection);
@@ -45,7 +45,7 @@ macro_rules! check_all {
     }};
 }
 
-/// Around its end.
+/// A deque whose items wrap around its end.
 fn deque(v: &[u32]) -> VecDeque<u32> {
     let mut deque: VecDeque<u32> = v.iter().copied().collect();
     deque.rotate_left(v.len() / 3);
@@ -73,7 +73,7 @@ fn check_collections(v: &[u32]) {
     same(deque(v).par_iter().rev(), deque(v).iter().rev());
 }
 
-/// What is drained, and what stays.
+/// Checks the drained items, and those that stay.
 fn check_drains(v: &[u32], from: usize, to: usize) {
     let (from, to) = (from.min(to).min(v.len()), from.max(to).min(v.len()));
     macro_rules! check_range {
@@ -107,7 +107,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(60))]
 
     #[test]
-    fn collections_are_as_serially(
+    fn collections_yield_the_serial_items(
         v in prop::collection::vec(0..100_u32, 0..300),
         from in 0..300_usize, to in 0..300_usize, pool in 0..3_usize,
     ) {
@@ -119,7 +119,7 @@ proptest! {
 }
 
 #[test]
-fn long_collections_are_as_serially() {
+fn long_collections_yield_the_serial_items() {
     let v: Vec<u32> = (0..LONG as u32).map(|n| n.wrapping_mul(2_654_435_761) >> 8).collect();
     everywhere(|| {
         check_collections(&v);
@@ -127,7 +127,7 @@ fn long_collections_are_as_serially() {
     });
 }
 
-/// Notes that it was dropped.
+/// Records that it was dropped.
 #[derive(Debug)]
 struct Item<'d> {
     n: usize,
@@ -162,12 +162,12 @@ impl Hash for Item<'_> {
     }
 }
 
-/// What is done with a parallel iterator.
+/// What happens to a parallel iterator.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Use {
     All,
     Rev,
-    /// Some are left out on both sides, and between.
+    /// Items are left out at both ends and in between.
     Some,
     /// The other iterator is shorter.
     Zip,
@@ -189,7 +189,7 @@ const USES: [Use; 9] = [
     Use::Drop,
 ];
 
-/// So many items.
+/// The number of items.
 const N: usize = 1000;
 
 impl Use {
@@ -243,12 +243,12 @@ const WHOLE: [(&str, Source); 12] = [
     }),
 ];
 
-/// The first and the last 250 items stay.
+/// The first and the last 250 items are not drained.
 const PARTS: [(&str, Source); 3] = [
     ("part of a vector", |mut items, used| {
         used.run(items.par_drain(250..750));
         if used == Use::Forget {
-            // It was not begun: nothing is missing.
+            // The drain was forgotten before it began, so no item is missing.
             assert_eq!(items.len(), N);
             mem::forget(items.drain(..).skip(250).take(500).collect::<Vec<_>>());
             return;
@@ -276,7 +276,7 @@ fn assert_stays(items: Vec<Item<'_>>) {
     assert!(items.iter().map(|item| item.n).eq((0..250).chain(750..N)));
 }
 
-/// That each item is dropped once, or, if it was forgotten, never.
+/// Asserts that each item is dropped once, or never if it was forgotten.
 fn check_drops(name: &str, source: Source, used: Use, is_in: fn(usize) -> bool) {
     let drops: Vec<_> = (0..N).map(|_| AtomicU32::new(0)).collect();
     let items: Vec<_> = (0..N).map(|n| Item { n, drops: &drops }).collect();

@@ -1,4 +1,4 @@
-//! Every end of a parallel iterator comes to what its serial counterpart comes to.
+//! Every end of a parallel iterator returns what its serial counterpart returns.
 
 use std::borrow::Cow;
 use std::cmp::Ordering::{self, Equal};
@@ -19,17 +19,17 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 
 const LONG: usize = 100_000;
 
-/// Numbers with many equal ones among them.
+/// Numbers, many of them equal.
 fn numbers() -> impl proptest::strategy::Strategy<Value = Vec<u32>> {
     prop::collection::vec(0..50_u32, 0..300)
 }
 
-/// A long input, with every number about ten times.
+/// A long input, in which every number occurs about ten times.
 fn long() -> Vec<u32> {
     (0..LONG as u32).map(|n| n.wrapping_mul(2_654_435_761) % 10_000).collect()
 }
 
-/// Numbers with their positions, so that equal ones can be told apart.
+/// Numbers with their positions, which tell equal numbers apart.
 fn numbered(numbers: &[u32]) -> Vec<(usize, u32)> {
     numbers.iter().copied().enumerate().collect()
 }
@@ -38,7 +38,7 @@ fn by_value(a: &(usize, u32), b: &(usize, u32)) -> Ordering {
     a.1.cmp(&b.1)
 }
 
-/// All that reduces.
+/// All reductions.
 fn check_reductions(v: &[u32]) {
     let n = numbered(v);
     let (par, ser) = (|| n.clone().into_par_iter(), || n.iter().copied());
@@ -67,7 +67,7 @@ fn check_reductions(v: &[u32]) {
     assert_eq!(words().map(Some).try_reduce_with(|a, b| Some(a + &b)), some.map(Some));
 }
 
-/// All that searches for items like `n`.
+/// All searches for items like `n`.
 fn check_searches(v: &[u32], n: u32) {
     let all = numbered(v);
     let (par, ser) = (|| all.clone().into_par_iter(), || all.iter().copied());
@@ -104,7 +104,7 @@ fn check_comparisons(a: &[u32], b: &[u32]) {
     assert_eq!(p().ge(q()), s().ge(t()));
 }
 
-/// Into a collection, by position and without.
+/// Collects with positions and without.
 fn check_into<C>(v: &[u32])
 where
     C: FromParallelIterator<u32> + FromIterator<u32> + PartialEq + std::fmt::Debug,
@@ -117,7 +117,7 @@ where
     );
 }
 
-/// Onto what is in a collection already, by value and by reference.
+/// Extends a collection that has items already, by value and by reference.
 fn check_onto<C>(v: &[u32])
 where
     C: ParallelExtend<u32> + for<'a> ParallelExtend<&'a u32>,
@@ -137,7 +137,7 @@ where
     assert_eq!(some, expected_some);
 }
 
-/// Into all collections.
+/// Collects into all collections.
 fn check_collections(v: &[u32]) {
     check_into::<Vec<u32>>(v);
     check_into::<Box<[u32]>>(v);
@@ -159,7 +159,7 @@ fn check_collections(v: &[u32]) {
     let mut heap = BinaryHeap::<u32>::new();
     heap.par_extend(v);
     assert_eq!(heap.into_sorted_vec(), sorted);
-    // The last of equal keys stays.
+    // The last one of several equal keys stays.
     let pairs = || v.to_vec().into_par_iter().map(|n| (n % 20, n));
     let expected: BTreeMap<_, _> = v.iter().map(|&n| (n % 20, n)).collect();
     assert_eq!(pairs().collect::<BTreeMap<_, _>>(), expected);
@@ -179,7 +179,7 @@ fn check_collections(v: &[u32]) {
     assert_eq!(old, v);
 }
 
-/// Into strings.
+/// Collects into strings.
 fn check_texts(v: &[u32]) {
     let c = |n: &u32| char::from_u32(n + 0x3b0).unwrap();
     let chars: Vec<char> = v.iter().map(c).collect();
@@ -200,7 +200,7 @@ fn check_texts(v: &[u32]) {
     assert_eq!(more, OsString::from(format!("more: {long}")));
 }
 
-/// Into two collections.
+/// Collects into two collections.
 fn check_two(v: &[u32]) {
     let n = numbered(v);
     let odd = |p: &(usize, u32)| p.1 % 2 == 1;
@@ -226,7 +226,7 @@ fn check_two(v: &[u32]) {
     assert_eq!(sides, (parts.0, rights.into_iter().collect()));
 }
 
-/// What fails at items of at least `limit`.
+/// Ends that fail at items of at least `limit`.
 fn check_tries(v: &[u32], limit: u32) {
     let ok = |n: u32| if n < limit { Ok(n) } else { Err(n) };
     let par = || v.to_vec().into_par_iter();
@@ -251,7 +251,7 @@ fn check_tries(v: &[u32], limit: u32) {
     assert_eq!(with.is_none(), v.is_empty());
     assert_eq!(with.is_some_and(|all| all.is_err()), fails);
     assert!(with.is_none_or(|all| all.is_err() || all == Ok(sum)));
-    // Whose operation fails, not an item.
+    // The operation fails, not an item.
     let limited = |a: u32, b: u32| Some(a + b).filter(|&sum| sum < limit * 10);
     let all = par().map(Some).try_reduce(|| 0, limited);
     assert_eq!(all, Some(sum).filter(|&sum| v.is_empty() || sum < limit * 10));
@@ -288,12 +288,12 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(40))]
 
     #[test]
-    fn ends_are_as_serially(a in numbers(), b in numbers(), n in 0..50_u32, pool in 0..3_usize) {
+    fn ends_match_serial_ones(a in numbers(), b in numbers(), n in 0..50_u32, pool in 0..3_usize) {
         in_pool(pool, || check_all(&a, &b, n));
     }
 
     #[test]
-    fn nearly_equal_ones_compare_as_serially(
+    fn nearly_equal_inputs_compare_as_in_serial(
         mut a in numbers(),
         cut in any::<prop::sample::Index>(),
         pool in 0..3_usize,
@@ -312,7 +312,7 @@ proptest! {
 }
 
 #[test]
-fn long_inputs_are_as_serially() {
+fn long_inputs_give_the_serial_results() {
     let a = long();
     everywhere(|| {
         check_reductions(&a);
@@ -328,7 +328,7 @@ fn long_inputs_are_as_serially() {
 }
 
 #[test]
-fn empty_and_single_inputs_are_as_serially() {
+fn empty_and_single_inputs_give_the_serial_results() {
     everywhere(|| {
         check_all(&[], &[], 3);
         check_all(&[3], &[], 3);
@@ -337,7 +337,7 @@ fn empty_and_single_inputs_are_as_serially() {
     });
 }
 
-/// Items that take some time, so that others come and take some.
+/// Items that take some time, so that other workers steal some.
 fn slow(n: u32) -> u32 {
     (0..200).for_each(|_| std::hint::spin_loop());
     n
@@ -359,7 +359,8 @@ fn the_first_and_the_last_are_found_among_slow_items() {
     });
 }
 
-/// However many inner loops there were before: each takes a part of what tells earlier from later.
+/// Each inner loop uses up a part of what tells earlier items from later ones. That must suffice,
+/// however many inner loops there were before.
 #[test]
 fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
     let pool = crate::common::pool(1);
@@ -377,7 +378,7 @@ fn the_first_one_in_an_inner_loop_ends_the_outer_one() {
 }
 
 #[test]
-fn partial_comparisons_stop_at_what_cannot_be_compared() {
+fn partial_comparisons_stop_at_items_that_cannot_be_compared() {
     everywhere(|| {
         let mut a = vec![1.0; 1000];
         let b = a.clone();
@@ -391,7 +392,7 @@ fn partial_comparisons_stop_at_what_cannot_be_compared() {
     });
 }
 
-/// How many of many items `end` comes to.
+/// How many of many items `end` visits.
 fn seen(end: impl FnOnce(&(dyn Fn(u32) -> bool + Sync))) -> usize {
     let count = AtomicUsize::new(0);
     end(&|n| {
@@ -402,7 +403,7 @@ fn seen(end: impl FnOnce(&(dyn Fn(u32) -> bool + Sync))) -> usize {
 }
 
 #[test]
-fn who_has_what_was_looked_for_stops_the_others() {
+fn a_worker_that_finds_the_item_stops_the_others() {
     if crate::common::is_simulated_without(crate::common::TIME) {
         return;
     }
@@ -440,7 +441,7 @@ fn who_has_what_was_looked_for_stops_the_others() {
     });
 }
 
-/// Counts those that live.
+/// Counts the items that are alive.
 struct Live<'c>(&'c AtomicUsize, u32);
 
 impl<'c> Live<'c> {
@@ -473,7 +474,7 @@ impl Ord for Live<'_> {
     }
 }
 
-/// Brings items to an end.
+/// An end that consumes items.
 type ItemsEnd = fn(Items<'_>);
 
 #[test]
@@ -513,7 +514,7 @@ fn a_panic_leaves_no_item_behind() {
     });
 }
 
-/// `len` items, of which that at `at` panics.
+/// `len` items. That at `at` panics.
 struct Items<'c> {
     count: &'c AtomicUsize,
     len: u32,
@@ -558,7 +559,7 @@ fn items_without_size_are_counted() {
 }
 
 #[test]
-fn ends_within_ends_come_to_the_same() {
+fn ends_within_ends_return_the_same() {
     everywhere(|| {
         let rows: Vec<Vec<u32>> = (0..100_u32)
             .into_par_iter()
@@ -573,7 +574,8 @@ fn ends_within_ends_come_to_the_same() {
     });
 }
 
-/// An iterator that lies about how many it has given: there are no elements that it has not made.
+/// An iterator that lies about its number of items. The library must not make up elements that were
+/// never created.
 #[test]
 fn a_count_that_lies_makes_no_elements() {
     use filch::iter::plumbing::{Folder, UnindexedConsumer};
@@ -608,7 +610,7 @@ fn a_count_that_lies_makes_no_elements() {
     assert!(std::panic::catch_unwind(collect).is_err());
 }
 
-/// What was come to is dropped before a failure is given: its drop may panic.
+/// The value so far is dropped before the failure is returned: its drop may panic.
 #[test]
 fn a_reduction_that_fails_leaks_nothing() {
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -629,7 +631,7 @@ fn a_reduction_that_fails_leaks_nothing() {
     assert_eq!(DROPPED.load(Relaxed), 2);
 }
 
-/// A consumer as it is written for rayon, without `pause`: its loops are cut before they begin.
+/// A consumer as written for rayon, without `pause`. Its loops are cut before they begin.
 mod without_pause {
     use filch::iter::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer};
 
@@ -712,7 +714,8 @@ fn consumers_without_pause_are_served() {
     });
 }
 
-/// The first and the last item wait for each other: somebody else has to do the one meanwhile.
+/// The first and the last item wait for each other, so another worker has to run one of them
+/// meanwhile.
 #[test]
 fn loops_of_consumers_without_pause_are_shared() {
     use std::sync::Barrier;

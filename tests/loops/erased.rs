@@ -1,5 +1,5 @@
-//! Iterators whose producers are trait objects: loops over them are compiled once for each type of
-//! items, not for each iterator.
+//! Iterators whose producers are trait objects. Loops over them are compiled once for each type of
+//! items, and not for each iterator.
 
 use filch::iter::plumbing::{Consumer, Producer, ProducerCallback, UnindexedConsumer, bridge};
 use filch::prelude::*;
@@ -7,7 +7,7 @@ use filch::prelude::*;
 /// Takes a producer, which may borrow.
 type Take<'t, T> = &'t mut dyn FnMut(Erased<'_, T>);
 
-/// Calls what it is given with a producer.
+/// Calls its argument with a producer.
 type WithProducer<'i, T> = dyn FnOnce(Take<'_, T>) + Send + 'i;
 
 /// An indexed iterator over `T`.
@@ -59,7 +59,7 @@ impl<T: Send> IndexedParallelIterator for ErasedIter<'_, T> {
         (self.with_producer)(&mut |producer| {
             output = callback.take().map(|callback| callback.callback(producer));
         });
-        output.expect("it was called")
+        output.expect("the callback was called")
     }
 }
 

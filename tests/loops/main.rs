@@ -1,4 +1,4 @@
-//! Parallel iterators, slices and sorts: each gives what its serial counterpart gives.
+//! Parallel iterators, slices and sorts match their serial counterparts.
 
 #[path = "../common/mod.rs"]
 mod common;

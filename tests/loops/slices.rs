@@ -1,4 +1,4 @@
-//! Chunks, windows and parts of slices are as serially.
+//! Chunks, windows and parts of slices match the serial ones.
 
 use std::fmt::Debug;
 
@@ -7,7 +7,7 @@ use filch::prelude::*;
 
 const LONG: usize = 100_000;
 
-/// The same, of one with positions.
+/// The same for an indexed iterator.
 fn assert_same_indexed<I>(par: I, ser: impl Iterator<Item = I::Item> + Clone)
 where
     I: IndexedParallelIterator<Item: PartialEq + Debug> + Clone,

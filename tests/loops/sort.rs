@@ -1,4 +1,5 @@
-//! The parallel sorts do what std's do, and lose or double no element whatever a comparison does.
+//! The parallel sorts match those of std, and neither lose nor double an element, whatever a
+//! comparison does.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -12,7 +13,7 @@ use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
 
-/// About where slices begin to be cut, and lengths on both sides of it.
+/// Lengths around those from which slices are cut.
 const LENGTHS: [usize; 14] =
     [0, 1, 2, 3, 20, 511, 513, 2047, 2048, 2049, 8191, 8195, 20_000, 40_001];
 
@@ -51,7 +52,7 @@ fn inputs(len: usize) -> Vec<Vec<u64>> {
 // ---- Results ----
 
 #[test]
-fn every_sort_gives_what_stds_does() {
+fn every_sort_matches_that_of_std() {
     let _watchdog = watchdog();
     for pool in pools() {
         for input in LENGTHS.into_iter().flat_map(inputs) {
@@ -125,12 +126,13 @@ fn records_of_all_sizes_are_sorted() {
     }
 }
 
-/// Records of `WORDS` words, which are moved in different ways, by a key of many values, of few,
-/// and of an order that makes pivots bad. Both kinds of sort; the stable ones keep the order of
+/// Sorts records of `WORDS` words, which are moved in different ways, by both kinds of sort. The
+/// keys have many values, or few, or an order that makes bad pivots. Stable sorts keep the order of
 /// equal keys.
 fn records_are_sorted<const WORDS: usize>(pool: &ThreadPool) {
     let organ_pipe = (0..4_000).chain((0..4_000).rev()).collect();
-    // The value of most seems to be the least one, as the others are where no sample is taken.
+    // The most frequent value seems to be the least one: the smaller ones are where no sample is
+    // taken.
     let seldom_less = (0..8_000).map(|n| if n % 50 == 25 { n % 3 } else { 3 + n % 2 }).collect();
     let short = [0, 1, 20, 21, 63, 64, 65, 127, 128, 129, 193].map(|len| random(len, 1000));
     let few = [2, 16, 100, 1_000, 5_000].map(|below| random(8_000, below));
@@ -148,7 +150,7 @@ fn records_are_sorted<const WORDS: usize>(pool: &ThreadPool) {
     }
 }
 
-/// A record that has its key in its first word and its number in all others.
+/// A record with its key in the first word and its number in all others.
 fn record<const WORDS: usize>(key: u64, number: u64) -> [u64; WORDS] {
     std::array::from_fn(|at| if at == 0 { key } else { number })
 }
@@ -167,7 +169,7 @@ fn many_wide_records_are_merged() {
     }
 }
 
-/// Each is larger than what one thread checks, copies or reverses at once.
+/// Each element is larger than what one thread checks, copies or reverses at once.
 #[test]
 fn huge_elements_are_sorted_and_merged() {
     let _watchdog = watchdog();
@@ -198,7 +200,7 @@ fn elements_without_a_size_are_left_alone() {
             units.par_sort_by_cached_key(|_| 1);
         });
         assert_eq!(units.len(), 100_000);
-        // As many as there can be.
+        // The largest possible number of elements.
         let mut units = [(); usize::MAX];
         pool.install(|| {
             units.par_sort_by(|_, _| Ordering::Greater);
@@ -235,18 +237,18 @@ proptest! {
 
 // ---- Elements that are counted ----
 
-/// Counts the drops of each element. Longer than 24 bytes by `MORE` words.
+/// An element that counts its drops. It is longer than 24 bytes by `MORE` words.
 struct Counted<'a, const MORE: usize> {
     key: u32,
     number: u32,
-    /// Changed by comparisons: what they change must not be lost.
+    /// Changed by comparisons. These changes must not be lost.
     compared: Cell<Option<Box<u32>>>,
     drops: &'a AtomicUsize,
     more: [u64; MORE],
 }
 
 impl<const MORE: usize> Counted<'_, MORE> {
-    /// Takes what the last comparison left, and leaves another.
+    /// Takes the value that the last comparison has left, and leaves another.
     fn touch(&self) {
         if let Some(last) = self.compared.take() {
             assert_eq!(*last, self.key);
@@ -276,8 +278,8 @@ const MIDDLE: usize = 2;
 /// Elements of 104 bytes.
 const LARGE: usize = 10;
 
-/// Sorts `input` by `compare`, and sees that no element is lost or doubled. Gives the payload of
-/// the panic, if there is one.
+/// Sorts `input` by `compare`, and asserts that no element is lost or doubled. Returns the payload
+/// of the panic, if there is one.
 fn sort_counted<const MORE: usize>(
     pool: &ThreadPool,
     input: &[u64],
@@ -333,7 +335,7 @@ fn a_panic_at_each_place<const MORE: usize>(threads: &[usize], below: u64) {
             sort_counted(&pool, &input, sort, &count).unwrap();
             let total = calls.into_inner();
             assert!(total > 5_000, "{total}");
-            // Each of the first ones, some of all, and each of the last ones.
+            // Each of the first calls, some in between, and each of the last ones.
             let calls =
                 (0..10).chain((10..total - 10).step_by(total / 100)).chain(total - 10..total);
             for at in calls {
@@ -381,7 +383,7 @@ fn all_panic<const MORE: usize>(threads: usize, below: u64, late: usize) {
 }
 
 #[test]
-fn an_order_that_is_none_loses_nothing() {
+fn an_inconsistent_order_loses_nothing() {
     let _watchdog = watchdog();
     no_order::<0>();
     no_order::<MIDDLE>();
@@ -400,7 +402,7 @@ fn no_order<const MORE: usize>() {
                     let state = state.fetch_add(1, Relaxed) as u64;
                     orders[SmallRng::seed_from_u64(state).random_range(0..3)]
                 };
-                // std may find out, and panic; both are fine.
+                // std may notice the inconsistency and panic. Both are fine.
                 let _ = sort_counted(&pool, &random(len, 100), sort, &compare);
                 for order in orders {
                     let _ = sort_counted(&pool, &random(len, 100), sort, &|_, _| order);

@@ -1,6 +1,6 @@
-//! Every source that is no collection and no string gives what its serial counterpart gives.
+//! Every source that is no collection and no string yields what its serial counterpart yields.
 //!
-//! Few ends are tried, since each is compiled for each source.
+//! Only few ends are tried, since each is compiled for each source.
 
 use std::fmt::Debug;
 use std::iter::FusedIterator;
@@ -22,7 +22,7 @@ use proptest::{prop_assert, proptest};
 
 const LONG: usize = 100_000;
 
-/// That a parallel iterator gives these items, in order.
+/// Asserts that a parallel iterator yields these items, in order.
 #[track_caller]
 fn same<T, I>(par: I, expected: Vec<T>)
 where
@@ -34,7 +34,7 @@ where
     assert!(all == expected, "{all:?} instead of {expected:?}");
 }
 
-/// The same, of one with positions, also backwards.
+/// The same for an indexed iterator, and also backwards.
 #[track_caller]
 fn same_indexed<T, I>(par: I, mut expected: Vec<T>)
 where
@@ -47,7 +47,7 @@ where
     same(par.rev(), expected);
 }
 
-/// Checks ranges without and with their ends, by `$same` and `$inclusive`.
+/// Checks half-open ranges by `$same` and inclusive ones by `$inclusive`.
 macro_rules! check_ranges {
     ($($int:ty: $same:ident, $inclusive:ident;)*) => {$({
         let (min, max) = (<$int>::MIN, <$int>::MAX);
@@ -64,7 +64,7 @@ macro_rules! check_ranges {
 }
 
 #[test]
-fn short_integers_are_as_serially() {
+fn short_integers_yield_the_serial_items() {
     everywhere(|| {
         check_ranges! {
             u8: same_indexed, same_indexed;
@@ -79,7 +79,7 @@ fn short_integers_are_as_serially() {
 }
 
 #[test]
-fn integers_of_a_usize_are_as_serially() {
+fn integers_of_a_usize_yield_the_serial_items() {
     everywhere(|| {
         check_ranges! {
             u32: same_indexed, same;
@@ -91,7 +91,7 @@ fn integers_of_a_usize_are_as_serially() {
 }
 
 #[test]
-fn long_integers_are_as_serially() {
+fn long_integers_yield_the_serial_items() {
     everywhere(|| {
         check_ranges! {
             u64: same, same;
@@ -133,7 +133,7 @@ fn ranges_of_any_length_can_be_searched() {
 }
 
 #[test]
-fn characters_are_as_serially() {
+fn characters_yield_the_serial_items() {
     let around = ['\0', '\u{D7FF}', '\u{E000}', char::MAX];
     let ends = around.map(|start| around.map(|end| (start, end))).concat();
     let others = [('a', 'z'), ('z', 'a'), ('\u{D7F0}', '\u{E010}'), ('\u{E001}', '\u{E003}')];
@@ -146,7 +146,7 @@ fn characters_are_as_serially() {
 }
 
 #[test]
-fn arrays_are_as_serially() {
+fn arrays_yield_the_serial_items() {
     everywhere(|| {
         let texts = std::array::from_fn::<_, 100, _>(|n| n.to_string());
         same_indexed(texts.clone().into_par_iter(), texts.to_vec());
@@ -156,7 +156,7 @@ fn arrays_are_as_serially() {
         same_indexed([(); 300].into_par_iter(), vec![(); 300]);
         let zipped = texts.clone().into_par_iter().zip(texts.par_iter().skip(1));
         same(zipped, texts.iter().cloned().zip(&texts[1..]).collect());
-        // (Without optimization, some twenty frames hold copies of the array.)
+        // In a debug build, some twenty frames hold copies of the array.
         let mut numbers = [1_u8; LONG / 2];
         numbers.par_iter_mut().enumerate().for_each(|(at, n)| *n += (at % 199) as u8);
         assert!(numbers.iter().copied().eq((1..200).cycle().take(LONG / 2)));
@@ -165,7 +165,7 @@ fn arrays_are_as_serially() {
 }
 
 #[test]
-fn options_and_results_are_as_serially() {
+fn options_and_results_yield_the_serial_items() {
     everywhere(|| {
         for mut option in [Some(5), None] {
             let mut result = option.ok_or("no");
@@ -185,7 +185,7 @@ fn options_and_results_are_as_serially() {
 }
 
 #[test]
-fn repeated_items_are_as_serially() {
+fn repeated_items_yield_the_serial_items() {
     everywhere(|| {
         for n in [0, 1, 2, 300, LONG] {
             same_indexed(iter::repeat_n("x", n), vec!["x"; n]);
@@ -197,7 +197,7 @@ fn repeated_items_are_as_serially() {
     });
 }
 
-/// Counts itself.
+/// Counts how many of it are alive.
 struct Counted<'c>(&'c AtomicUsize);
 
 impl<'c> Counted<'c> {
@@ -236,7 +236,7 @@ fn a_repeated_item_is_cloned_as_often_as_said() {
     });
 }
 
-/// Checks a tuple of vectors, of which the shortest has `$len` items.
+/// Checks a tuple of vectors. The shortest has `$len` items.
 macro_rules! check_tuple {
     ($len:expr; $($name:ident $more:literal),+) => {{
         let ($($name,)+) = ($((0..$len + $more).map(|n| n * 16 + $more).collect::<Vec<usize>>(),)+);
@@ -280,14 +280,14 @@ fn tuples_of_all_kinds_go_in_step() {
         let mut both = (x, y);
         both.par_iter_mut().for_each(|(x, y)| *x += *y);
         same(both.par_iter(), both.0.iter().zip(&both.1).collect());
-        // Backwards, what is too long is not walked through.
+        // Backwards, the surplus of longer ranges is not walked through.
         let uneven = (0..3, 0..usize::MAX, 0..u32::MAX);
         same(uneven.into_par_iter().rev(), vec![(2, 2, 2), (1, 1, 1), (0, 0, 0)]);
     });
 }
 
 #[test]
-fn either_is_the_one_it_is() {
+fn either_yields_the_items_of_its_side() {
     let either = |left: bool| {
         let (range, once) = ((0..300).into_par_iter(), iter::once(5));
         if left { Either::Left(range) } else { Either::Right(once) }
@@ -304,7 +304,7 @@ fn either_is_the_one_it_is() {
     });
 }
 
-/// Cuts a range, unless it has at most `least` numbers.
+/// Cuts a range that has more than `least` numbers.
 fn cut(
     range: std::ops::Range<usize>,
     least: usize,
@@ -316,7 +316,7 @@ fn cut(
     (range.start..middle, Some(middle..range.end))
 }
 
-/// Who asks a producer of owned items for more than it has loses none of them.
+/// If a producer of owned items is cut behind its end, no item is lost.
 #[test]
 fn items_that_are_cut_behind_their_end_are_dropped() {
     struct CutBehind(usize);
@@ -338,7 +338,7 @@ fn items_that_are_cut_behind_their_end_are_dropped() {
     assert_eq!(Arc::strong_count(&item), 1);
 }
 
-/// Can be cut without end; each part has three items.
+/// A producer that can be cut without end. Each part has three items.
 #[derive(Clone)]
 struct Endless<'c>(&'c AtomicUsize);
 
@@ -363,9 +363,10 @@ impl ParallelIterator for Endless<'_> {
     }
 }
 
-/// However much is stolen: the items rest, so that all others become thieves.
+/// This holds however much is stolen: the items take time, so that all other workers become
+/// thieves.
 #[test]
-fn what_can_be_cut_without_end_is_not() {
+fn an_endless_producer_is_not_cut_without_end() {
     let _watchdog = watchdog();
     let rest = |n| {
         crate::common::rest(Duration::from_micros(50));
@@ -391,11 +392,11 @@ fn what_can_be_cut_without_end_is_not() {
 }
 
 #[test]
-fn what_is_split_by_hand_is_complete() {
+fn parts_of_a_manual_split_are_complete() {
     everywhere(|| {
         for (len, least) in [(0, 1), (1, 1), (1000, 1), (LONG, 10), (LONG, LONG)] {
             let parts = iter::split(0..len, |range| cut(range, least)).map(|part| {
-                // For long enough that others come.
+                // Long enough for other workers to steal.
                 (0..200).for_each(|_| std::hint::spin_loop());
                 part
             });
@@ -408,7 +409,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(60))]
 
     #[test]
-    fn any_range_is_as_serially(
+    fn any_range_yields_the_serial_items(
         start in any::<i64>(), len in 0..300_i64, short in any::<(u8, u8)>(), pool in 0..3_usize,
     ) {
         let end = start.saturating_add(len);
@@ -421,7 +422,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_split_or_repeated_is_complete(
+    fn split_and_repeated_items_are_complete(
         len in 0..300_usize, least in 0..20_usize, pool in 0..3_usize,
         skipped in 0..20_usize, other in prop::collection::vec(0..9_usize, 0..300),
     ) {
@@ -441,10 +442,10 @@ proptest! {
     }
 }
 
-// ---- Sources that do not keep their word ----
+// ---- Sources that lie about their length ----
 
-/// A source of `len` items whose serial iterators give `more` items than they should, and say about
-/// that `hint`.
+/// A source of `len` items. Its serial iterators yield `more` items than they should, and `hint` is
+/// their size hint.
 #[derive(Clone, Copy)]
 struct Liar {
     len: usize,
@@ -542,7 +543,7 @@ fn a_source_with_more_or_fewer_items_than_it_said_is_a_panic() {
             assert!(collected.is_err(), "{len} items, {more} more, {hint:?}: {collected:?}");
         }
     }
-    // One that says less than it could is a good one.
+    // A hint that promises less than the truth is valid.
     for hint in [(0, None), (3, Some(2_000))] {
         let source = Liar { len: 1_000, more: 0, hint };
         assert_eq!(source.collect::<Vec<_>>().len(), 1_000);

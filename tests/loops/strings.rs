@@ -1,4 +1,4 @@
-//! What strings are taken apart into is as serially.
+//! Parallel iterators over the parts of strings match the serial ones.
 
 use std::fmt::Debug;
 use std::mem;
@@ -12,7 +12,7 @@ use proptest::proptest;
 
 const LONG: usize = 100_000;
 
-/// That a parallel iterator gives what the serial one gives, in order.
+/// Asserts that a parallel iterator yields what the serial one yields, in order.
 #[track_caller]
 fn same<T: PartialEq + Debug + Send>(
     par: impl ParallelIterator<Item = T>,
@@ -22,7 +22,7 @@ fn same<T: PartialEq + Debug + Send>(
     assert!(all == expected, "{all:?} instead of {expected:?}");
 }
 
-/// What knows no pattern.
+/// Methods without a pattern.
 fn check_pieces(s: &str) {
     same(s.par_chars(), s.chars());
     same(s.par_char_indices(), s.char_indices());
@@ -37,7 +37,7 @@ fn check_pieces(s: &str) {
     assert_eq!(s.par_lines().find_first(|line| line.len() > 1), s.lines().find(|l| l.len() > 1));
 }
 
-/// Checks what knows patterns with this one.
+/// Methods with a pattern, for this pattern.
 macro_rules! check_pattern {
     ($s:ident, $pattern:expr) => {
         same($s.par_split($pattern), $s.split($pattern));
@@ -64,7 +64,7 @@ fn check_patterns(s: &str) {
     check_pattern!(s, |c: char| c == hash);
 }
 
-/// Cuts the part between these places, or near by, out.
+/// Drains the part between these places, or near them.
 fn check_drain(s: &str, from: usize, to: usize) {
     let boundary = |at: usize| (0..=at.min(s.len())).rev().find(|&at| s.is_char_boundary(at));
     let (from, to) = (boundary(from.min(to)).unwrap(), boundary(from.max(to)).unwrap());
@@ -72,7 +72,7 @@ fn check_drain(s: &str, from: usize, to: usize) {
     let mut text = s.to_owned();
     assert_eq!(text.par_drain(from..to).collect::<String>(), s[from..to]);
     assert_eq!(text, rest);
-    // Not driven, and driven in part.
+    // A drain that is not driven, and one that is driven in part.
     let mut text = s.to_owned();
     drop(text.par_drain(from..to));
     assert_eq!(text, rest);
@@ -85,7 +85,7 @@ proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(60))]
 
     #[test]
-    fn strings_are_as_serially(
+    fn strings_yield_the_serial_items(
         s in "[a-c é𝄞\n\r#]{0,200}", from in 0..300_usize, to in 0..300_usize, pool in 0..3_usize,
     ) {
         in_pool(pool, || {
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn short_strings_are_as_serially(
+    fn short_strings_yield_the_serial_items(
         all in prop::collection::vec("[aé𝄞\n\r]{0,4}", 1..50), pool in 0..3_usize,
     ) {
         in_pool(pool, || {
@@ -109,7 +109,7 @@ proptest! {
 }
 
 #[test]
-fn long_strings_are_as_serially() {
+fn long_strings_yield_the_serial_items() {
     let cycled = |s: &str, len| s.chars().cycle().take(len).collect::<String>();
     let mixed = cycled("line é\r\n𝄞 a b#\n\n", LONG);
     let texts = [mixed, cycled("𝄞", LONG / 10), "a".repeat(LONG / 10), "\n".repeat(LONG / 10)];
@@ -119,7 +119,7 @@ fn long_strings_are_as_serially() {
             check_patterns(s);
             check_drain(s, 77, s.len() / 2);
         }
-        // One separator, anywhere.
+        // One separator, at several places.
         for at in [0, 1, LONG / 2, LONG - 1, LONG] {
             let s = format!("{}é{}", "a".repeat(at), "a".repeat(LONG - at));
             check_pattern!(s, 'é');
@@ -127,7 +127,7 @@ fn long_strings_are_as_serially() {
     });
 }
 
-/// For long enough that others come.
+/// Takes long enough for other workers to steal.
 fn slow<T>(item: T) -> T {
     (0..500).for_each(|_| std::hint::spin_loop());
     item
@@ -146,7 +146,7 @@ fn pieces_that_take_time_stay_in_order() {
 }
 
 #[test]
-fn strings_are_drained_in_any_case() {
+fn strings_are_drained_however_the_loop_ends() {
     everywhere(|| {
         let mut text = "grüne 𝄞".repeat(100);
         let caught = catch_unwind(AssertUnwindSafe(|| {

@@ -3,8 +3,8 @@
 //!
 //! Cargo builds it as an example (`Cargo.toml`), and `tests/ends.rs` loads it.
 //!
-//! The first leaves no thread behind, so that the library may be unloaded. The global pool's
-//! threads stay to the end of the process, and so does the code that they run.
+//! The pool for the call leaves no thread behind, so the library may be unloaded. The global pool's
+//! threads stay until the process ends, and so does the code that they run.
 
 fn fib(n: u64) -> u64 {
     if n < 2 {
@@ -14,21 +14,21 @@ fn fib(n: u64) -> u64 {
     a + b
 }
 
-/// The `n`-th Fibonacci number, by a pool of two threads that is gone when this returns.
-/// 0, which is no answer for any other `n` than 0, if the pool cannot be built.
+/// The `n`-th Fibonacci number, computed in a pool of two threads that ends before this returns. If
+/// the pool cannot be built, returns 0, which is no answer for any other `n` than 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fib_in_own_pool(n: u64) -> u64 {
     let pool = filch::ThreadPoolBuilder::new().num_threads(2).build();
     pool.map_or(0, |pool| pool.install(|| fib(n)))
 }
 
-/// The `n`-th Fibonacci number, by the global pool.
+/// The `n`-th Fibonacci number, computed in the global pool.
 #[unsafe(no_mangle)]
 pub extern "C" fn fib_in_global_pool(n: u64) -> u64 {
     fib(n)
 }
 
-/// Has the global pool compute the `n`-th Fibonacci number some time, for nobody.
+/// Spawns a detached computation of the `n`-th Fibonacci number in the global pool.
 #[unsafe(no_mangle)]
 pub extern "C" fn spawn_in_global_pool(n: u64) -> u64 {
     drop(filch::spawn(move || fib(n)));

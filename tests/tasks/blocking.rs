@@ -1,5 +1,5 @@
-//! `blocking`: other work of the pool runs beside a closure that blocks, and the caller goes on as
-//! the worker that it was.
+//! `blocking`: other jobs of the pool run beside a closure that blocks, and afterwards the caller
+//! is the same worker as before.
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -16,7 +16,8 @@ use crate::common::{
 use filch::prelude::*;
 use filch::{BuildErrorKind, JoinHandle, ThreadPool, WaitPolicy, blocking};
 
-/// A pool whose waits run any work, under every test policy: in others, the core is kept.
+/// A pool whose waits run any work, whatever the environment says: with the other policy, the
+/// caller keeps the core.
 fn any_wait_pool(threads: usize) -> ThreadPool {
     any_wait_builder().num_threads(threads).build().unwrap()
 }
@@ -29,7 +30,7 @@ fn fib(n: u64) -> u64 {
     a + b
 }
 
-// ---- What runs meanwhile ----
+// ---- Jobs that run meanwhile ----
 
 #[test]
 fn other_tasks_run_while_every_worker_blocks() {
@@ -79,7 +80,7 @@ fn tasks_of_an_open_scope_run() {
         pool.install(|| {
             filch::scope(|s| {
                 let (done, sum) = (&Flag::new(), &sum);
-                // Counted by the opener, and by the thread that has its core meanwhile.
+                // Run by the opener, and by the thread that has its core meanwhile.
                 (0..10).for_each(|n| drop(s.spawn(move || sum.fetch_add(n, Ordering::SeqCst))));
                 let raise = || {
                     while sum.load(Ordering::SeqCst) < 45 {
@@ -95,7 +96,7 @@ fn tasks_of_an_open_scope_run() {
     }
 }
 
-// ---- Who the caller is ----
+// ---- The caller's identity ----
 
 #[test]
 fn the_caller_is_no_worker_inside_and_the_same_one_after() {
@@ -119,7 +120,7 @@ fn the_caller_is_no_worker_inside_and_the_same_one_after() {
 }
 
 #[test]
-fn a_thread_that_is_no_worker_just_calls_it() {
+fn a_thread_that_is_no_worker_just_calls_the_closure() {
     let me = thread::current().id();
     assert_eq!(blocking(|| blocking(|| thread::current().id())), me);
     assert_eq!(caught(|| blocking(|| boom(3))), 3);
@@ -152,9 +153,9 @@ fn a_panic_comes_out_on_the_core() {
     }
 }
 
-// ---- What may be called inside ----
+// ---- Calls inside the closure ----
 
-/// Calls entries of the library, on top of which nothing of the pool may run.
+/// Calls functions of the library. No job of the pool may run on top of these calls.
 fn call_entries() {
     assert_eq!(fib(7), 13);
     assert_eq!(filch::spawn(|| fib(6)).join().unwrap(), 8);
@@ -177,7 +178,7 @@ fn the_closure_may_use_the_pool() {
         assert_eq!(pool.install(|| blocking(filch::current_num_threads)), threads);
         pool.install(|| blocking(call_entries));
         pool.scope(|s| (0..4).for_each(|_| drop(s.spawn(|| blocking(call_entries)))));
-        // In a task with a handle, and beside others.
+        // In tasks with handles, and several at a time.
         let tasks: Vec<_> = (0..4).map(|_| pool.spawn(|| blocking(call_entries))).collect();
         tasks.into_iter().for_each(|task| task.join().unwrap());
         pool.join(|| blocking(call_entries), || blocking(call_entries));
@@ -188,7 +189,7 @@ fn the_closure_may_use_the_pool() {
     }
 }
 
-/// Takes the handle that is put into `slot`.
+/// Takes the handle out of `slot`, once it is there.
 fn taken(slot: &Mutex<Option<JoinHandle<i32>>>) -> JoinHandle<i32> {
     loop {
         if let Some(task) = lock(slot).take() {
@@ -198,7 +199,7 @@ fn taken(slot: &Mutex<Option<JoinHandle<i32>>>) -> JoinHandle<i32> {
     }
 }
 
-/// The closure waits for a task that joins a task which waits for the closure's.
+/// If the joining task ran on top of the task that blocks, both would wait for ever.
 #[test]
 fn nothing_runs_on_top_of_a_task_that_blocks() {
     let _watchdog = watchdog();
@@ -208,7 +209,7 @@ fn nothing_runs_on_top_of_a_task_that_blocks() {
         let until = go_on.clone();
         let blocked = pool.spawn(move || {
             blocking(|| {
-                // What joins this very task must not run on this stack.
+                // This task joins the very task that blocks. It must not run on this stack.
                 let spawned = filch::spawn(move || taken(&theirs).join().unwrap());
                 until.hold();
                 filch::join(|| (), || ());
@@ -234,7 +235,7 @@ fn a_pool_may_be_dropped_inside() {
             while Arc::strong_count(&theirs) > 1 {
                 step_aside();
             }
-            // Its own: that does not wait.
+            // The worker's own pool. This drop does not wait.
             blocking(|| drop(theirs));
             ends.raise();
             fib(5)
@@ -258,7 +259,7 @@ fn the_thread_does_not_become_a_member_inside() {
     assert!(matches!(kind, BuildErrorKind::CurrentThreadAlreadyInPool), "{kind:?}");
 }
 
-// ---- Callers of all kinds ----
+// ---- Kinds of callers ----
 
 #[test]
 fn a_member_and_a_borrower_may_block() {
@@ -366,9 +367,9 @@ fn blocking_nests_in_everything() {
     }
 }
 
-// ---- What blocks ----
+// ---- Calls that block ----
 
-/// On one worker, so that a call which kept the core would block for ever.
+/// With one worker, so that a call which kept the core would block for ever.
 #[test]
 fn streams_block() {
     let _watchdog = watchdog();
@@ -417,12 +418,12 @@ fn files_channels_and_sleeps_block() {
     assert!(file.join().unwrap().contains("filch"));
     assert_eq!((received.join().unwrap(), sent.join().unwrap()), (7, ()));
     sleepers.into_iter().for_each(|task| task.join().unwrap());
-    // One after the other, they would take a second on two workers.
+    // One after the other, the sleeps would take a second on two workers.
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
 }
 
-/// As an interpreter's lock: each task takes it, computes, gives it back around parallel work, and
-/// takes it again. The tasks of that work take it as well.
+/// A lock like that of an interpreter: each task takes it, computes, releases it around parallel
+/// work, and takes it again. The tasks of that work also take it.
 #[test]
 fn a_global_lock_blocks() {
     let _watchdog = watchdog();
@@ -448,7 +449,7 @@ fn a_global_lock_blocks() {
 
 // ---- The return ----
 
-/// The other task ends only when the caller has gone on.
+/// Spawns a task that ends only when the caller has gone on.
 fn check_makes_way(work: fn(&Flag)) {
     let pool = any_wait_pool(1);
     let (begun, over) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
@@ -482,7 +483,7 @@ fn the_other_thread_makes_way_between_blocks_of_a_loop() {
             step_aside();
             over.is_up()
         };
-        // Also on one worker, a loop with a maximum has blocks.
+        // A loop with a maximum has blocks even on one worker.
         while !(0..10_000_u32).into_par_iter().with_max_len(5_000).any(item) {}
     });
 }
@@ -506,7 +507,7 @@ fn the_other_thread_makes_way_where_it_yields_or_blocks() {
 // ---- The limit ----
 
 #[test]
-fn no_more_threads_are_started_than_there_may_be() {
+fn no_more_threads_are_started_than_the_limit_allows() {
     let _watchdog = watchdog();
     for most in [0, 1, 3] {
         let builder = any_wait_builder().num_threads(2).max_blocking_threads(most);
@@ -523,7 +524,7 @@ fn no_more_threads_are_started_than_there_may_be() {
         };
         let count = sized(60, 20);
         pool.scope(|s| (0..count).for_each(|_| drop(s.spawn(task))));
-        // (The thread that waits for the scope may be a borrower.)
+        // The thread that waits for the scope may be a borrower.
         assert!(highest.into_inner() <= most + 3);
         let counters = pool.counters();
         assert!(counters.spare_threads <= most, "{counters:?}");
@@ -532,7 +533,8 @@ fn no_more_threads_are_started_than_there_may_be() {
     }
 }
 
-/// A wait for another pool needs a spare thread although all those for `blocking` are in use.
+/// A wait for another pool needs a spare thread. It must get one although calls of `blocking` use
+/// all of theirs.
 #[test]
 fn spare_threads_are_left_for_waits() {
     let _watchdog = watchdog();
@@ -546,7 +548,7 @@ fn spare_threads_are_left_for_waits() {
         })
         .collect();
     eventually("both block", || here.counters().threads_off_core == 2);
-    // A task waits for the other pool, which asks for one that joins the first.
+    // A task waits for the other pool, which requests a second task that joins the first.
     let slot = Arc::new(Mutex::new(None));
     let (theirs, pool) = (slot.clone(), here.clone());
     let task = here.spawn(move || {
@@ -564,7 +566,7 @@ fn spare_threads_are_left_for_waits() {
 }
 
 #[test]
-fn the_core_is_kept_where_waits_run_own_work_only() {
+fn the_core_is_kept_under_own_descendants() {
     let _watchdog = watchdog();
     let builder = any_wait_builder().num_threads(2).wait_policy(WaitPolicy::OwnDescendants);
     let pool = builder.build().unwrap();
@@ -577,7 +579,7 @@ fn the_core_is_kept_where_waits_run_own_work_only() {
     assert_eq!(counters.spare_threads, 0);
 }
 
-// ---- What is told ----
+// ---- Reports ----
 
 #[test]
 fn dumps_and_counters_tell_of_the_call() {
@@ -587,15 +589,15 @@ fn dumps_and_counters_tell_of_the_call() {
         let (pool, gate) = (builder.build().unwrap(), Arc::new(Gate::new()));
         let until = gate.clone();
         let task = pool.spawn(move || blocking(|| until.wait()));
-        eventually("it blocks", || pool.counters().threads_blocking == 1);
+        eventually("the task blocks", || pool.counters().threads_blocking == 1);
         rest(Duration::from_millis(20));
         let tells = format!("1 blocked in `blocking` {place}, for [");
-        eventually("the dump tells", || pool.dump().to_string().contains(&tells));
+        eventually("the dump tells of the call", || pool.dump().to_string().contains(&tells));
         let counters = pool.counters();
         assert_eq!((counters.spare_threads, counters.threads_off_core), (most, most));
         gate.open();
         task.join().unwrap();
-        eventually("it is over", || pool.counters().threads_blocking == 0);
+        eventually("the call is over", || pool.counters().threads_blocking == 0);
         assert!(!pool.dump().to_string().contains("blocked in"));
     }
 }
@@ -612,7 +614,7 @@ fn a_closure_may_borrow_and_need_not_be_send() {
     assert_eq!(sum, 6);
 }
 
-/// Calls from threads that come and go, while the pool's workers block.
+/// Threads outside call into the pool while its workers block.
 #[test]
 fn callers_from_outside_are_served() {
     let _watchdog = watchdog();

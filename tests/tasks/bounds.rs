@@ -25,7 +25,7 @@ fn occupy(pool: &ThreadPool) -> Arc<Gate> {
             begins.fetch_add(1, Ordering::SeqCst);
             gate.wait();
         }));
-        eventually("it begins", || begun.load(Ordering::SeqCst) > n);
+        eventually("the task begins", || begun.load(Ordering::SeqCst) > n);
     }
     gate
 }
@@ -104,16 +104,16 @@ fn a_thread_that_waits_for_room_is_not_forgotten_if_there_is_a_task_too_many() {
         drop(filch::spawn(|| ()));
         opens.1.raise();
         opens.0.wait();
-        // It has no place of its own, and runs at once.
+        // There is no room for this task, so it runs at once.
         filch::spawn_fifo(|| ());
     }));
-    eventually("it begins", || begins.is_up());
+    eventually("the task begins", || begins.is_up());
     thread::scope(|s| {
         let outside = s.spawn(|| {
             waits.raise();
             pool.spawn(|| 3).join().unwrap()
         });
-        eventually("it waits", || waits.is_up());
+        eventually("the caller waits", || waits.is_up());
         thread::sleep(Duration::from_millis(30));
         gate.open();
         assert_eq!(outside.join().unwrap(), 3);
@@ -121,7 +121,7 @@ fn a_thread_that_waits_for_room_is_not_forgotten_if_there_is_a_task_too_many() {
 }
 
 #[test]
-fn a_worker_runs_at_once_what_has_no_room() {
+fn a_worker_runs_a_task_that_has_no_room_at_once() {
     let _watchdog = watchdog();
     for threads in [1, 2] {
         let (pool, ran) = (bounded(threads, 2), Arc::new(AtomicUsize::new(0)));
@@ -173,7 +173,8 @@ fn tasks_begin_in_order_though_there_is_no_room() {
     assert!(order.lock().unwrap().iter().copied().eq(0..10));
 }
 
-/// Each task spawns the next one, which has no room: that needs neither a deep stack nor several.
+/// Each task spawns the next one, for which there is no room. The chain must need neither a deep
+/// stack nor a second one.
 #[test]
 fn a_chain_of_tasks_without_room_ends() {
     let _watchdog = watchdog();
@@ -233,10 +234,10 @@ fn callers_from_outside_wait_for_room() {
 }
 
 #[test]
-fn a_caller_that_waits_for_room_goes_on_when_there_is() {
+fn a_caller_that_waits_for_room_goes_on_when_there_is_room() {
     let _watchdog = watchdog();
     let (pool, other) = (Arc::new(bounded(1, 1)), pool(2));
-    // The builder of the pools, and a worker of another one.
+    // The callers are the thread that builds the pools, and a worker of another pool.
     let spawns_from_elsewhere = pool.clone();
     let elsewhere = move || {
         (0..20).for_each(|_| drop(spawns_from_elsewhere.spawn(|| rest(Duration::from_micros(50)))));
@@ -249,7 +250,7 @@ fn a_caller_that_waits_for_room_goes_on_when_there_is() {
 // ---- The end ----
 
 #[test]
-fn what_has_not_begun_is_dropped_and_counted() {
+fn tasks_that_have_not_begun_are_dropped_and_counted() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -261,7 +262,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
             let token = ledger.token();
             move || -> u32 {
                 drop(token);
-                panic!("it was not dropped")
+                panic!("a task ran that should have been dropped")
             }
         };
         let handles: Vec<_> = (0..50).map(never).map(|task| pool.spawn(task)).collect();
@@ -287,7 +288,7 @@ fn what_has_not_begun_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_has_begun_goes_on() {
+fn a_task_that_has_begun_goes_on() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -300,7 +301,7 @@ fn what_has_begun_goes_on() {
             let queued = filch::spawn(|| 1);
             begins.raise();
             until.wait();
-            // Forks, scopes and broadcasts are part of it; what it spawns is not.
+            // Forks, scopes and broadcasts are part of this task. Tasks that it spawns are not.
             let mut value = 0;
             filch::scope(|s| drop(s.spawn(|| value = filch::join(|| 2, || 3).1)));
             assert_eq!(filch::broadcast(|_| 4).len(), threads);
@@ -352,7 +353,7 @@ impl Drop for Spawns {
 }
 
 #[test]
-fn drops_of_what_has_not_begun_may_spawn_and_panic() {
+fn drops_of_tasks_that_have_not_begun_may_spawn_and_panic() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -372,7 +373,7 @@ fn drops_of_what_has_not_begun_may_spawn_and_panic() {
             let shutdown = s.spawn(|| pool.shutdown_now());
             thread::sleep(Duration::from_millis(20));
             gate.open();
-            // Four of the first chain, two of the second one.
+            // Four tasks of the first chain, and two of the second one.
             assert_eq!(shutdown.join().unwrap(), 6);
         });
         assert_eq!(failed_with(kept.join()), 1);
@@ -396,13 +397,13 @@ fn a_worker_may_shut_its_pool_down() {
             let pool = Arc::into_inner(theirs).unwrap();
             let token = ledger.token();
             drop(pool.spawn(move || drop(token)));
-            // It does not wait for itself.
+            // The call does not wait for this task, which makes it.
             assert!(pool.shutdown_now() <= 1);
             filch::spawn(|| 1).join().unwrap_err().reason() == Some(filch::CancelReason::Shutdown)
         });
         drop(pool);
         assert!(task.join().unwrap());
-        eventually("all is dropped", || ledger.is_balanced());
+        eventually("everything is dropped", || ledger.is_balanced());
     }
 }
 

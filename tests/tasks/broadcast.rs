@@ -1,4 +1,4 @@
-//! `broadcast` and `spawn_broadcast` run once on every worker; `yield_now` runs what is waiting.
+//! `broadcast` and `spawn_broadcast` run once on every worker; `yield_now` runs a job that waits.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,9 +75,9 @@ fn a_broadcast_reaches_workers_that_are_busy() {
 }
 
 #[test]
-fn a_broadcast_comes_after_what_its_worker_has_spawned() {
+fn a_broadcast_comes_after_the_tasks_of_its_worker() {
     let _watchdog = watchdog();
-    // (Every so often it comes first; not here.)
+    // Otherwise, the broadcast would come first every so often.
     let pool = builder().num_threads(1).injector_interval(u32::MAX).build().unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let log = |event| {
@@ -338,14 +338,14 @@ fn a_panic_in_the_task_yielded_to_stays_there() {
 // ---- a broadcast on top of a wait ----
 
 #[test]
-fn a_broadcast_on_top_of_a_task_does_not_run_what_joins_that_task() {
+fn a_broadcast_on_top_of_a_task_does_not_run_a_joiner_of_that_task() {
     let _watchdog = watchdog();
     let pool = pool(3);
     let (begun, stolen, joining) = <(Arc<Flag>, Arc<Flag>, Arc<Flag>)>::default();
     let (inner, other) = <(Arc<Gate>, Arc<Gate>)>::default();
     let place = Arc::new(AtomicUsize::new(usize::MAX));
 
-    // One worker waits for a task that another one runs.
+    // One worker waits for a task that another worker runs.
     let waits = {
         let (begun, inner, place) = (begun.clone(), inner.clone(), place.clone());
         pool.spawn(move || {
@@ -360,8 +360,8 @@ fn a_broadcast_on_top_of_a_task_does_not_run_what_joins_that_task() {
         })
     };
     eventually("the task waits", || place.load(Ordering::SeqCst) != usize::MAX);
-    // On top of that wait, the worker runs the broadcast, which waits for a fork that the third worker
-    // stole.
+    // On top of that wait, the worker runs the broadcast. It waits there for a fork that the third
+    // worker has stolen.
     {
         let (stolen, other) = (stolen.clone(), other.clone());
         pool.spawn_broadcast(move |context| {
@@ -382,7 +382,7 @@ fn a_broadcast_on_top_of_a_task_does_not_run_what_joins_that_task() {
             waits.join().unwrap();
         })
     };
-    // The waiting worker must not run this task on top of the one that it joins.
+    // The waiting worker must not run this task on top of the task that it joins.
     for _ in 0..300 {
         if !joining.is_up() {
             rest(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! Completers: handles whose results come from elsewhere.
+//! Completers: handles whose results do not come from tasks.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use crate::common::{
 use crate::handles::{SHORT, SIZES, Unpark, block_on, poll, waker_that};
 use filch::{Completer, JoinError, JoinHandle, ThreadPool, WaitPolicy};
 
-/// What may end a handle.
+/// How a handle may end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Complete,
@@ -49,7 +49,7 @@ impl End {
     }
 }
 
-/// Calls `ends` on another thread, beside `waits`.
+/// Calls `ends` on another thread while `waits` runs.
 fn beside<R>(ends: impl FnOnce() + Send + 'static, waits: impl FnOnce() -> R) -> R {
     let other = thread::spawn(ends);
     let result = waits();
@@ -148,14 +148,14 @@ fn a_worker_waits_for_another_thread() {
     }
 }
 
-/// On a pool of any size, even if the waiter must not run that task itself.
+/// On a pool of any size, even if the waiter must not run the task that completes the handle.
 #[test]
 fn a_worker_waits_for_a_task_of_its_pool() {
     let _watchdog = watchdog();
     for threads in SIZES {
         let pool = Arc::new(any_wait_builder().num_threads(threads).build().unwrap());
         for _ in 0..sized(100, 5) {
-            // In a task without a handle, which runs the other on top.
+            // In a task without a handle: the waiter may run the other task on top.
             let waits = {
                 let pool = pool.clone();
                 move || {
@@ -165,11 +165,11 @@ fn a_worker_waits_for_a_task_of_its_pool() {
                 }
             };
             assert_eq!(pool.install(waits.clone()), 1);
-            // In a task that has a handle, and in many of them.
+            // In tasks with handles, and in many of them at a time.
             let many: Vec<_> = (0..sized(8, 3)).map(|_| pool.spawn(waits.clone())).collect();
             assert!(many.into_iter().all(|task| task.join().unwrap() == 1));
         }
-        // Tasks that wait for each other in turn: each completes what the one before waits for.
+        // A chain of tasks: each one completes the handle that the next one waits for.
         let (first, mut handle) = filch::completer();
         let mut tasks = Vec::new();
         let links = sized(20, 4);
@@ -209,9 +209,9 @@ fn a_worker_that_waits_runs_other_work() {
     }
 }
 
-/// Spawns a task that joins `handle`, and waits until it has begun. Returns the task's handle,
-/// which is kept if `in_a_task`, and a flag that tells whether the wait is over. (A task whose
-/// handle is kept may be joined, so its waits are restricted.)
+/// Spawns a task that joins `handle`, and waits until it has begun. Returns a flag that tells
+/// whether the wait is over. If `in_a_task`, also returns the task's handle: a task that can still
+/// be joined waits in a restricted way.
 fn begun_wait(
     pool: &ThreadPool,
     handle: JoinHandle<()>,
@@ -235,7 +235,7 @@ fn begun_wait(
     (kept, over)
 }
 
-/// Then nothing can run while the only worker waits, but what is not for that pool.
+/// While the only worker of such a pool waits, it runs broadcasts, but no other job.
 #[test]
 fn a_worker_that_runs_only_its_own_work_runs_nothing() {
     let _watchdog = watchdog();
@@ -258,7 +258,7 @@ fn a_worker_that_runs_only_its_own_work_runs_nothing() {
             assert_eq!(pool.broadcast(|_| over.is_up()), [false]);
             completer.complete(());
         });
-        assert_eq!(others.into_inner(), 1, "it ran after the wait");
+        assert_eq!(others.into_inner(), 1, "the job did not run after the wait");
         drop(kept);
     }
 }
@@ -295,7 +295,7 @@ fn a_waker_that_panics_leaves_the_handle_completed() {
     let (completer, handle) = polled();
     drop(completer);
     assert!(handle.join().unwrap_err().is_cancelled());
-    // In a drop amid another panic.
+    // In a drop, while another panic unwinds.
     let (completer, handle) = polled();
     let end = move || {
         let _completer = completer;
@@ -321,7 +321,7 @@ fn the_drop_of_an_unwanted_value_may_panic() {
     assert_eq!(caught(|| drop(handle)), 5);
 }
 
-/// Values that may not leave their thread, or that borrow.
+/// Values that must not leave their thread, or that borrow.
 #[test]
 fn a_value_need_not_be_sent() {
     let (completer, handle) = filch::completer();
@@ -336,7 +336,7 @@ fn a_value_need_not_be_sent() {
     assert!(again.is_err());
 }
 
-/// A handle that is waited for inside two pools' tasks that wait for each other.
+/// Two pools' tasks wait for each other, and one of them waits for a completer.
 #[test]
 fn pools_wait_for_each_other_beside_a_completer() {
     let _watchdog = watchdog();

@@ -1,4 +1,4 @@
-//! Handles: errors, cancelling, joining for a limited time, and awaiting as futures.
+//! Handles: errors, cancelling, joins with a time limit, and awaiting as futures.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,7 +20,7 @@ use filch::{JoinError, JoinHandle, ThreadPool};
 pub const SIZES: [usize; 3] = [1, 2, 4];
 pub const SHORT: Duration = Duration::from_millis(5);
 
-/// Occupies all workers of a pool until it is opened.
+/// Occupies all workers of a pool until this is dropped.
 pub struct Busy(Arc<Gate>);
 
 impl Busy {
@@ -46,7 +46,7 @@ impl Drop for Busy {
     }
 }
 
-/// A task that waits for the gate, and then returns `value`.
+/// Spawns a task that waits for the gate, and then returns `value`.
 fn gated<T: Send + 'static>(pool: &ThreadPool, value: T) -> (Arc<Gate>, JoinHandle<T>) {
     let gate = Arc::new(Gate::new());
     let shut = gate.clone();
@@ -81,7 +81,7 @@ fn an_error_says_whether_the_task_panicked_or_was_cancelled() {
 
 // ---- Cancelling ----
 
-/// What a task does that is cancelled before it can.
+/// What a cancelled task would do if it ran.
 fn runs(_: Token) {
     boom(1);
 }
@@ -100,7 +100,7 @@ fn a_task_that_has_not_begun_is_cancelled() {
         assert!(!task.is_finished());
         assert!(task.cancel());
         assert!(task.is_finished() && !task.cancel());
-        assert!(ledger.is_balanced(), "the closure is dropped at once");
+        assert!(ledger.is_balanced(), "the closure was not dropped at once");
         let error = task.join().unwrap_err();
         assert!(error.is_cancelled() && !error.is_panic());
         assert_eq!(error.to_string(), "the task was cancelled: it was requested");
@@ -136,7 +136,7 @@ fn a_task_is_cancelled_though_the_drop_of_a_waker_panics() {
     assert!(poll(Pin::new(&mut task), &waker).is_pending());
     drop(waker);
     assert_eq!(caught(|| drop(task)), 4);
-    assert!(ledger.is_balanced(), "the closure is dropped at once");
+    assert!(ledger.is_balanced(), "the closure was not dropped at once");
     drop(busy);
 }
 
@@ -165,7 +165,7 @@ fn a_task_that_has_begun_goes_on() {
     }
 }
 
-/// Each task is run, or cancelled, and never both; and its captures are dropped once.
+/// Each task is either run or cancelled, and its captures are dropped once.
 #[test]
 fn tasks_are_cancelled_beside_workers_that_begin_them() {
     let _watchdog = watchdog();
@@ -197,7 +197,7 @@ fn tasks_are_cancelled_beside_workers_that_begin_them() {
         }
         drop(pool);
         assert_eq!(runs.load(Ordering::Relaxed) + cancelled, 1600);
-        ledger.assert_balanced("all ended");
+        ledger.assert_balanced("all tasks have ended");
     }
 }
 
@@ -229,7 +229,7 @@ fn a_scope_ends_after_tasks_that_were_cancelled() {
 }
 
 #[test]
-fn a_panic_of_the_closures_drop_leaves_cancel() {
+fn a_panic_in_the_drop_of_the_closure_leaves_cancel() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -250,8 +250,8 @@ fn a_panic_of_the_closures_drop_leaves_cancel() {
     assert_eq!(pool.spawn(|| 1).join().unwrap(), 1);
 }
 
-/// The first panic, that of the closure's drop, comes out. The second, that of the waker, whose
-/// payload panics as well when it is dropped, goes to the panic handler.
+/// The first panic, in the drop of the closure, leaves `cancel`. The second, in the waker, goes to
+/// the panic handler. In pools without a handler, dropping its payload panics again.
 #[test]
 fn of_two_panics_one_leaves_cancel_and_one_goes_to_the_pool() {
     struct Bomb(u32);
@@ -283,10 +283,10 @@ fn of_two_panics_one_leaves_cancel_and_one_goes_to_the_pool() {
     }
 }
 
-// ---- Limited time ----
+// ---- Joins with a time limit ----
 
 #[test]
-fn a_handle_comes_back_when_the_time_is_over() {
+fn a_handle_comes_back_when_the_time_limit_is_over() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -308,7 +308,7 @@ fn a_handle_comes_back_when_the_time_is_over() {
 }
 
 #[test]
-fn a_worker_whose_time_is_over_has_its_handle_back() {
+fn a_worker_whose_time_limit_is_over_has_its_handle_back() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -320,7 +320,7 @@ fn a_worker_whose_time_is_over_has_its_handle_back() {
             let begun = Instant::now();
             let task = task.join_timeout(SHORT).unwrap_err();
             assert!(begun.elapsed() >= SHORT);
-            // It works meanwhile, and can be woken for work.
+            // The worker works meanwhile, and can be woken for work.
             assert_eq!(filch::join(|| 1, || 2), (1, 2));
             task
         };
@@ -333,7 +333,7 @@ fn a_worker_whose_time_is_over_has_its_handle_back() {
 }
 
 #[test]
-fn a_worker_runs_the_task_that_it_joins_for_a_time() {
+fn a_worker_runs_the_task_that_it_joins_with_a_time_limit() {
     let _watchdog = watchdog();
     let pool = pool(1);
     pool.install(|| {
@@ -349,9 +349,9 @@ fn a_worker_runs_the_task_that_it_joins_for_a_time() {
     });
 }
 
-/// In a restricted wait, whose worker must not run the pool's other tasks.
+/// In a restricted wait, the worker must not run other tasks of the pool.
 #[test]
-fn a_worker_inside_a_task_waits_for_a_time() {
+fn a_worker_inside_a_task_waits_with_a_time_limit() {
     let _watchdog = watchdog();
     if is_simulated_without(CALLERS) {
         return;
@@ -376,7 +376,7 @@ fn a_worker_inside_a_task_waits_for_a_time() {
 
 // ---- Futures ----
 
-/// Wakes a thread, and counts.
+/// Wakes a thread, and counts the wakes.
 pub struct Unpark {
     thread: Thread,
     pub wakes: AtomicUsize,
@@ -448,9 +448,9 @@ fn a_future_wakes_the_waker_of_its_last_poll_once() {
         for i in [0, 0, 1, 0, 1, 1] {
             assert!(poll(Pin::new(&mut task), &wakers[i].clone().into()).is_pending());
         }
-        assert_eq!(Arc::strong_count(&wakers[0]), 1, "an old waker is dropped");
+        assert_eq!(Arc::strong_count(&wakers[0]), 1, "an old waker was kept");
         gate.open();
-        eventually("it is woken", || wakers[1].wakes.load(Ordering::Relaxed) == 1);
+        eventually("the last waker is woken", || wakers[1].wakes.load(Ordering::Relaxed) == 1);
         assert!(task.is_finished());
         let ready = poll(Pin::new(&mut task), Waker::noop());
         assert!(matches!(ready, Poll::Ready(Ok(2))), "{ready:?}");
@@ -479,7 +479,7 @@ fn a_future_that_was_polled_can_be_dropped_joined_or_cancelled() {
             task
         };
         drop(polled(1));
-        assert_eq!(Arc::strong_count(&waker), 1, "the waker goes with the future");
+        assert_eq!(Arc::strong_count(&waker), 1, "the waker outlived the future");
         let cancelled = polled(2);
         assert!(cancelled.cancel());
         assert_eq!(waker.wakes.load(Ordering::Relaxed), 1);
@@ -491,19 +491,19 @@ fn a_future_that_was_polled_can_be_dropped_joined_or_cancelled() {
         let joined = polled_or_done(&pool, &waker);
         assert_eq!(pool.install(|| joined.join().unwrap()), 5);
         drop(pool);
-        // The last but one may have ended before it was joined.
+        // The last task but one may have ended before it was joined.
         assert!(waker.wakes.load(Ordering::Relaxed) <= 2);
-        ledger.assert_balanced("all ended");
+        ledger.assert_balanced("all tasks have ended");
         assert_eq!(Arc::strong_count(&waker), 1);
     }
 }
 
-/// A task that was polled while it could not begin.
+/// Spawns a task and polls it while it cannot begin.
 fn polled_or_done(pool: &ThreadPool, waker: &Arc<Unpark>) -> JoinHandle<i32> {
     let _busy = Busy::new(pool);
     let mut task = pool.spawn(|| 5);
     assert!(poll(Pin::new(&mut task), &waker.clone().into()).is_pending());
-    // Withdrawn, so that the end of the task wakes no one.
+    // Withdraws the waker, so that the end of the task wakes no thread.
     task.join_timeout(Duration::ZERO).unwrap_err()
 }
 
@@ -527,12 +527,12 @@ fn futures_are_dropped_beside_the_ends_of_their_tasks() {
             }
         }
         drop(pool);
-        ledger.assert_balanced("all ended");
+        ledger.assert_balanced("all tasks have ended");
         assert_eq!(Arc::strong_count(&waker), 1);
     }
 }
 
-/// What a waker does on the worker that calls it.
+/// A waker that calls this on the worker which wakes it.
 struct Calls(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 impl Wake for Calls {
@@ -576,8 +576,8 @@ fn a_waker_may_panic_or_use_the_pool() {
         eventually("the panic is noted", || noted.lock().unwrap().contains(&7));
         drop(task);
         let indexes = pool.broadcast(|worker| worker.index());
-        assert!(indexes.into_iter().eq(0..threads), "no worker is lost");
-        // (The first task may have been joined before its waker was called.)
+        assert!(indexes.into_iter().eq(0..threads), "a worker was lost");
+        // The first task may have been joined before its waker was called.
         let noted = noted.lock().unwrap().clone();
         assert!(noted == [7] || noted == [6, 7], "{noted:?}");
     }

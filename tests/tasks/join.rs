@@ -1,4 +1,5 @@
-//! `join` runs both closures, returns both results, and passes panics on only when both have ended.
+//! `join` runs both closures and returns both results. It passes on a panic only when both have
+//! ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -208,9 +209,9 @@ fn a_stolen_closure_knows_that_it_migrated() {
     assert!(pool.install(|| join_context(wait, start)).1);
 }
 
-/// Waits, in the first side of a join, for a task that waits for the second side: which then only
-/// the waiting worker can run, in a pool where it may run any work. Returns what that side was
-/// told, and whether its thread changed.
+/// In the first side of a join, waits for a task that waits for the second side. Then only the
+/// waiting worker can run the second side, and the pool must let it run any work. Returns what the
+/// second side was told about its migration, and whether its thread changed.
 fn wait_for_a_task_that_waits_for_the_second_side() -> (bool, bool) {
     let (task_runs, second_ran) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
     let (runs, ran) = (Arc::clone(&task_runs), Arc::clone(&second_ran));
@@ -282,7 +283,7 @@ fn of_two_panics_the_one_of_a_arrives() {
 }
 
 #[test]
-fn a_wins_also_when_b_panicked_long_before() {
+fn a_wins_even_if_b_panicked_long_before() {
     let _watchdog = watchdog();
     let pool = pool(2);
     for caller in [Caller::Worker, Caller::Outside] {
@@ -399,7 +400,7 @@ fn payloads_that_lose_are_dropped() {
 
 #[test]
 fn a_panic_in_the_drop_of_a_detached_result_is_dropped() {
-    /// Panics in its drop, with a payload that is counted.
+    /// Panics in its drop. The payload is counted.
     struct Bomb(&'static Ledger);
     impl Drop for Bomb {
         fn drop(&mut self) {

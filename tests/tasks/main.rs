@@ -1,4 +1,4 @@
-//! Forks, scopes, spawned tasks and broadcasts: what they promise, one file each.
+//! Forks, scopes, spawned tasks and broadcasts: a file for each.
 
 #[path = "../common/mod.rs"]
 mod common;

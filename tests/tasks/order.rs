@@ -1,4 +1,4 @@
-//! Tasks begin in the order that was asked for.
+//! Tasks begin in the order that the caller has chosen.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use crate::common::{
 };
 use filch::{TaskOrder, ThreadPool, WaitPolicy, Yield};
 
-/// Notes what happens when.
+/// Records the order of events.
 #[derive(Default)]
 struct Order(Mutex<Vec<usize>>);
 
@@ -33,7 +33,7 @@ fn oldest_first(threads: usize) -> ThreadPool {
     builder.build().unwrap()
 }
 
-// ---- Some tasks in order ----
+// ---- `spawn_fifo` ----
 
 #[test]
 fn one_worker_runs_fifo_tasks_oldest_first_and_others_newest_first() {
@@ -61,7 +61,7 @@ fn fifo_tasks_that_spawn_fifo_tasks_keep_the_order() {
 }
 
 #[test]
-fn the_two_kinds_meet_in_one_scope() {
+fn both_kinds_of_tasks_meet_in_one_scope() {
     let _watchdog = watchdog();
     let (pool, order) = (pool(1), &Order::default());
     pool.scope(|s| {
@@ -69,12 +69,13 @@ fn the_two_kinds_meet_in_one_scope() {
         s.spawn(|| order.note(1));
         s.spawn_fifo(|| order.note(0));
     });
-    // Each in the place of a newest task: the place decides when, the queue which of the two.
+    // A task in order holds a place in the stack of newest tasks. When the place is reached, the
+    // oldest task in order runs.
     assert_eq!(order.take(), [2, 1, 0]);
 }
 
 #[test]
-fn scopes_have_orders_of_their_own() {
+fn each_scope_has_its_own_order() {
     let _watchdog = watchdog();
     let (pool, order) = (pool(1), &Order::default());
     pool.scope(|outer| {
@@ -107,7 +108,7 @@ fn thieves_take_fifo_tasks_oldest_first() {
     let tasks = sized(1_000, 50);
     pool.scope(|s| {
         let spawner = filch::current_thread_index();
-        // The spawner itself runs none before the end, since it does not wait.
+        // The spawner does not wait before the end, so until then it runs no task.
         (0..tasks).for_each(|i| {
             let order = &order;
             s.spawn_fifo(move || {
@@ -116,9 +117,9 @@ fn thieves_take_fifo_tasks_oldest_first() {
                 }
             })
         });
-        eventually("a thief comes", || !order.0.lock().unwrap().is_empty());
+        eventually("a thief runs a task", || !order.0.lock().unwrap().is_empty());
     });
-    // One thief: what it ran, it ran in order.
+    // There is one thief, so what it ran is in order.
     assert!(order.take().is_sorted());
 }
 
@@ -143,7 +144,7 @@ fn every_fifo_task_runs_once_on_many_workers() {
 }
 
 #[test]
-fn a_panic_of_a_fifo_task_is_the_scopes_and_drops_everything() {
+fn a_panic_of_a_fifo_task_leaves_the_scope_and_drops_everything() {
     let _watchdog = watchdog();
     let (pool, ledger) = (pool(2), Ledger::new());
     for at in 0..10 {
@@ -165,7 +166,7 @@ fn a_panic_of_a_fifo_task_is_the_scopes_and_drops_everything() {
     }
 }
 
-// ---- All tasks in order ----
+// ---- Pools that run all tasks in order ----
 
 #[test]
 fn a_pool_may_run_all_tasks_oldest_first() {
@@ -183,7 +184,7 @@ fn a_pool_may_run_all_tasks_oldest_first() {
 }
 
 #[test]
-fn a_task_that_is_joined_waits_for_its_turn_in_order_unless_waits_are_for_their_own() {
+fn a_joined_task_waits_for_its_turn_except_under_own_descendants() {
     let _watchdog = watchdog();
     for (policy, before) in [(WaitPolicy::AnyWork, &[0, 1][..]), (WaitPolicy::OwnDescendants, &[1])]
     {
@@ -215,7 +216,7 @@ fn joins_within_tasks_end_in_a_pool_with_order() {
 }
 
 #[test]
-fn what_comes_from_outside_gets_through_a_chain_of_ordered_tasks() {
+fn a_task_from_outside_gets_through_a_chain_of_ordered_tasks() {
     fn go_on(until: Arc<Gate>, over: Arc<AtomicBool>) {
         if !over.load(Ordering::Relaxed) {
             drop(filch::spawn(move || go_on(until, over)));
@@ -233,7 +234,7 @@ fn what_comes_from_outside_gets_through_a_chain_of_ordered_tasks() {
     gate.wait();
 }
 
-// ---- One's own tasks ----
+// ---- `yield_local` ----
 
 #[test]
 fn yield_local_runs_what_is_queued_here_and_nothing_else() {
@@ -254,7 +255,7 @@ fn yield_local_runs_what_is_queued_here_and_nothing_else() {
         assert_eq!(filch::current_thread_has_pending_tasks(), Some(true));
         assert_eq!(filch::yield_local(), Some(Yield::Executed));
         assert_eq!(order.take(), [1]);
-        // The other side of a join is pending here, too.
+        // The other side of a join is also pending here.
         let ran = AtomicUsize::new(0);
         filch::join(
             || {
@@ -278,7 +279,7 @@ fn yield_local_leaves_the_injector_alone() {
     let pool = any_wait_builder().num_threads(1).build().unwrap();
     let order = Arc::new(Order::default());
     pool.install(|| {
-        // From a thread that is no worker: it goes to the injector.
+        // From a thread that is no worker, so that the task goes to the injector.
         thread::scope(|s| {
             let order = order.clone();
             s.spawn(|| drop(pool.spawn(move || order.note(1))));

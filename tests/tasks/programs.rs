@@ -10,13 +10,13 @@ use filch::WaitPolicy;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// How many programs each test runs. `ci/long` runs this optimized.
+/// How many programs each test runs. `ci/long` runs the larger number.
 const PROGRAMS: usize = if cfg!(debug_assertions) { 500 } else { 1_500 };
 const SIMULATED_PROGRAMS: usize = 30;
-/// Bytes a program is made from, at most.
+/// The largest number of bytes that a program is made from.
 const MOST_BYTES: usize = 700;
 
-/// Shows the program that hangs.
+/// Prints a program that hangs.
 struct Watch {
     current: Arc<Mutex<String>>,
     beat: mpsc::Sender<()>,
@@ -47,8 +47,8 @@ impl Watch {
     }
 }
 
-/// The same programs in every run; the schedules differ. In a simulation every seed has its own
-/// programs, each on new pools, so that what fails does so again when it is made smaller.
+/// Runs the same programs each time, with other schedules. In a simulation every seed has its own
+/// programs, each on new pools, so that a smaller version of a program that fails can fail again.
 fn check_programs(threads: [usize; 2], policy: WaitPolicy) {
     let watch = Watch::start();
     let builder = || any_wait_builder().wait_policy(policy);
@@ -69,7 +69,8 @@ fn check_programs(threads: [usize; 2], policy: WaitPolicy) {
     };
     let bytes = prop::collection::vec(any::<u8>(), 0..MOST_BYTES);
     let result = TestRunner::new_with_rng(config, rng).run(&bytes, |bytes| {
-        let program = Program::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes do");
+        let program =
+            Program::arbitrary(&mut Unstructured::new(&bytes)).expect("any bytes make a program");
         watch.runs(&program);
         let ended = match is_simulated() {
             true => new_machine().check(&program),
@@ -100,7 +101,7 @@ fn programs_end_as_predicted_with_four_workers_and_two() {
 }
 
 #[test]
-fn programs_end_as_predicted_where_waits_are_served_by_their_own() {
+fn programs_end_as_predicted_under_own_descendants() {
     check_programs([2, 1], WaitPolicy::OwnDescendants);
     check_programs([4, 2], WaitPolicy::OwnDescendants);
 }

@@ -1,4 +1,4 @@
-//! `scope` returns only when every task spawned in it has ended, and hands on values and panics.
+//! `scope` returns only when every task spawned in it has ended, and passes on values and panics.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use crate::common::{
 };
 use filch::{Scope, ScopedJoinHandle, ThreadPool, join, scope};
 
-/// A number of joins that is small, and more than none.
+/// Runs a small number of joins, but at least one if `n` is 2 or more.
 fn tiny_section(n: usize) -> usize {
     if n < 2 {
         return 1;
@@ -23,7 +23,7 @@ fn tiny_section(n: usize) -> usize {
     a + b
 }
 
-/// Takes its time, so that a caller that does not wait is seen.
+/// Takes some time, so that a caller that does not wait is noticed.
 fn dawdle() {
     rest(Duration::from_millis(5));
 }
@@ -211,7 +211,7 @@ fn a_plain_thread_may_spawn_into_a_scope() {
 }
 
 #[test]
-fn tasks_run_in_the_scopes_pool_whoever_spawns_them() {
+fn tasks_run_in_the_scopes_pool_whichever_thread_spawns_them() {
     let _watchdog = watchdog();
     let (three, two) = (pool(3), pool(2));
     let sizes = Mutex::new(Vec::new());
@@ -316,7 +316,7 @@ fn a_plain_thread_joins_a_handle() {
     assert_eq!(sum, 1225);
 }
 
-/// Spawns `length` tasks, each of which joins inside and then waits for the one before it.
+/// Spawns `length` tasks, each of which runs joins and then waits for the task before it.
 fn chain<'scope>(s: &'scope Scope<'scope, '_>, length: usize) -> ScopedJoinHandle<'scope, usize> {
     let mut last = s.spawn(|| 0);
     for _ in 0..length {
@@ -507,7 +507,7 @@ fn the_first_unjoined_panic_wins() {
 }
 
 #[test]
-fn a_panic_counts_also_when_its_handle_is_dropped_afterwards() {
+fn a_panic_counts_even_if_its_handle_is_dropped_afterwards() {
     let _watchdog = watchdog();
     for (caller, pool) in settings() {
         let fail = || {
@@ -619,7 +619,7 @@ fn a_detached_value_whose_drop_panics_loses_no_task() {
 
 // ---- Drops ----
 
-/// What becomes of a handle.
+/// What happens to a handle.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Joined,
@@ -665,7 +665,7 @@ fn drop_round(pool: &ThreadPool, ledger: &'static Ledger, fate: Fate, fails: boo
 }
 
 #[test]
-fn captures_and_values_are_dropped_once_whatever_becomes_of_the_handle() {
+fn captures_and_values_are_dropped_once_whatever_happens_to_the_handle() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
     for (_, pool) in settings() {

@@ -1,4 +1,4 @@
-//! Random trees of forks, scopes, tasks and panics end as a serial oracle says.
+//! Random trees of forks, scopes, tasks and panics end as a serial oracle predicts.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,24 +8,24 @@ use filch::JoinError;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// What becomes of a task's handle.
+/// What happens to a task's handle.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     /// Joined; a panic counts as [`HANDLED`].
     Joined,
     /// Joined; a panic is thrown again.
     Rethrown,
-    /// Dropped; its value counts as nothing.
+    /// Dropped; its value does not count.
     Detached,
 }
 
-/// The value of a panic that was handled.
+/// The value of a panic that is handled.
 const HANDLED: u64 = 1000;
 
 #[derive(Clone, Debug)]
 enum Shape {
     Value(u8),
-    /// Panics with this id, which no other node has.
+    /// Panics with this id. Each such node has its own.
     Fails(u32),
     Join(Box<Shape>, Box<Shape>),
     Scope(Vec<(Shape, Fate)>),
@@ -38,7 +38,7 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop_oneof![Just(Fate::Joined), Just(Fate::Rethrown), Just(Fate::Detached)]
 }
 
-/// Trees with up to `panics` failing leaves in a hundred.
+/// Trees in which up to `panics` leaves in a hundred fail.
 fn tree(panics: u32) -> impl Strategy<Value = Shape> {
     let leaf = prop_oneof![
         100 - panics => any::<u8>().prop_map(Shape::Value),
@@ -54,7 +54,7 @@ fn tree(panics: u32) -> impl Strategy<Value = Shape> {
     })
 }
 
-/// Gives every failing node an id of its own.
+/// Gives every failing node its own id.
 fn number(shape: &mut Shape, next: &mut u32) {
     match shape {
         Shape::Value(_) => (),
@@ -84,7 +84,7 @@ fn numbered_tree(panics: u32) -> impl Strategy<Value = Shape> {
 #[derive(Debug)]
 enum Outcome {
     Value(u64),
-    /// With one of these panics: which one, depends on the schedule.
+    /// With one of these panics. Which one depends on the schedule.
     Panics(BTreeSet<u32>),
 }
 
@@ -156,7 +156,7 @@ fn node_count(shape: &Shape) -> usize {
 
 // ---- The run ----
 
-/// A token for every node that ran and for every answer that was given.
+/// Has a token for every node that ran, and for every answer that was returned.
 #[derive(Clone, Copy, Debug)]
 struct Books {
     nodes: &'static Ledger,

@@ -1,5 +1,5 @@
-//! `spawn` runs its closure once; its handle gives the value or the panic; a detached panic reaches
-//! the handler.
+//! `spawn` runs its closure once. Its handle returns the value or the panic. The panic of a
+//! detached task reaches the handler.
 
 use std::any::Any;
 use std::hint::black_box;
@@ -16,7 +16,7 @@ use filch::{JoinError, JoinHandle, ThreadPool};
 
 const SIZES: [usize; 3] = [1, 2, 4];
 
-/// The pool still runs tasks on every one of its threads.
+/// Asserts that the pool still runs tasks on all of its threads.
 #[track_caller]
 fn assert_in_order(pool: &ThreadPool) {
     let indexes = pool.broadcast(|worker| worker.index());
@@ -24,7 +24,7 @@ fn assert_in_order(pool: &ThreadPool) {
     assert_eq!(pool.spawn(|| 5).join().unwrap(), 5);
 }
 
-/// Waits on a worker without holding it.
+/// Waits on a worker, which runs other jobs meanwhile.
 fn wait_for_end<T>(handle: &JoinHandle<T>) {
     while !handle.is_finished() {
         filch::yield_now();
@@ -56,7 +56,7 @@ fn a_join_on_a_worker_gives_the_value() {
     }
 }
 
-/// What needs more alignment than memory has as a rule.
+/// A value that needs a larger alignment than allocators give by default.
 #[derive(Clone, Copy)]
 #[repr(align(128))]
 struct Aligned<const N: usize>([usize; N]);
@@ -73,8 +73,8 @@ impl<const N: usize> Aligned<N> {
     }
 }
 
-/// Has tasks take `N` words along and bring them back: joined from outside and on a worker,
-/// detached, in a scope, and with a panic.
+/// Tasks take `N` words along and bring them back: joined from outside and on a worker, detached,
+/// in a scope, and with a panic.
 fn take_along<const N: usize>(pool: &ThreadPool, ledger: &'static Ledger) {
     let words = Aligned::<N>::new();
     let task = || {
@@ -100,7 +100,7 @@ fn take_along<const N: usize>(pool: &ThreadPool, ledger: &'static Ledger) {
 }
 
 #[test]
-fn captures_and_results_of_any_size_and_alignment_come_whole() {
+fn captures_and_results_of_any_size_and_alignment_arrive_whole() {
     let _watchdog = watchdog();
     for pool in SIZES.map(pool) {
         let ledger = Ledger::new();
@@ -273,7 +273,7 @@ fn a_handle_is_joined_on_a_plain_thread() {
     assert_eq!(joined.unwrap(), 9);
 }
 
-/// What becomes of a handle.
+/// What happens to a handle.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Joined,
@@ -283,7 +283,7 @@ enum Fate {
 
 const FATES: [Fate; 3] = [Fate::Joined, Fate::DroppedBeforeTheStart, Fate::DroppedAfterTheEnd];
 
-/// Spawns `task`, meets its `fate`, and waits until the pool has ended.
+/// Spawns `task`, does to its handle what `fate` says, and waits until the pool has ended.
 fn meet<T: Send + 'static>(
     pool: ThreadPool,
     fate: Fate,
@@ -313,7 +313,7 @@ fn meet<T: Send + 'static>(
 }
 
 #[test]
-fn captures_and_values_are_dropped_once_whatever_becomes_of_the_handle() {
+fn captures_and_values_are_dropped_once_whatever_happens_to_the_handle() {
     let _watchdog = watchdog();
     let ledger = Ledger::new();
     for fails in [false, true] {
@@ -326,7 +326,7 @@ fn captures_and_values_are_dropped_once_whatever_becomes_of_the_handle() {
                 }
                 ledger.token()
             }));
-            // The last drop may be the task's own, a moment after the join.
+            // The last drop may be by the task itself, a moment after the join.
             eventually("every drop", || ledger.is_balanced());
         }
     }
@@ -424,8 +424,8 @@ impl Drop for Bomb {
     }
 }
 
-/// Runs `task` detached, fifty times, with nothing that handles panics, and
-/// sees that no worker and no other task is lost.
+/// Runs `task` detached, fifty times, in a pool without a panic handler. Asserts that no worker and
+/// no other task is lost.
 fn survives(task: impl Fn() + Copy + Send + 'static) {
     for pool in SIZES.map(pool) {
         let ran = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! Task sets: results in the order of the ends, limits, cancelling, and drops.
+//! Task sets: results in the order in which tasks end, limits, cancelling, and drops.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ fn all<T: Ord + Send + 'static>(set: &mut TaskSet<T>) -> Vec<T> {
     results
 }
 
-/// Spawns a task that ends with `end` when the gate is open. Returns the gate when it has begun.
+/// Spawns a task that calls `end` once the gate is open. Returns the gate when the task has begun.
 fn gated<T: Send + 'static>(
     set: &mut TaskSet<T>,
     end: impl FnOnce() -> T + Send + 'static,
@@ -57,7 +57,8 @@ fn all_results_come_once() {
                 set
             };
             let expected: Vec<_> = (0..tasks).collect();
-            // Outside; on a worker of the pool, in a task and in none; on one of another pool.
+            // From outside; on a worker of the pool, outside a task and inside one; on a worker of
+            // another pool.
             assert_eq!(all(&mut made()), expected);
             assert_eq!(pool.install(|| all(&mut made())), expected);
             let mut set = made();
@@ -105,7 +106,7 @@ fn results_come_in_the_order_of_the_ends() {
 }
 
 #[test]
-fn at_most_so_many_run_and_they_begin_in_order() {
+fn tasks_keep_to_the_limit_and_begin_in_order() {
     let _watchdog = watchdog();
     for pool in SIZES.map(pool) {
         for limit in [1, 2, 3] {
@@ -115,10 +116,11 @@ fn at_most_so_many_run_and_they_begin_in_order() {
                 let (running, begun) = (running.clone(), begun.clone());
                 set.spawn(move || {
                     let beside = running.fetch_add(1, Ordering::SeqCst);
-                    assert!(beside < limit, "{beside} run beside this");
+                    assert!(beside < limit, "{beside} tasks run beside this one");
                     let at = begun.fetch_add(1, Ordering::SeqCst);
-                    // All before it have begun, and those that have not counted themselves run now.
-                    // (Any number of later ones may have come between, if this one was preempted.)
+                    // All earlier tasks have begun, and those that have not counted themselves run
+                    // now. Any number of later tasks may have counted themselves before, if this
+                    // one was preempted.
                     assert!(at + limit > i, "task {i} began as number {at}");
                     filch::join(|| (), || ());
                     running.fetch_sub(1, Ordering::SeqCst);
@@ -158,7 +160,7 @@ fn a_panic_of_a_task_is_its_result() {
 }
 
 #[test]
-fn what_has_not_begun_is_cancelled() {
+fn tasks_that_have_not_begun_are_cancelled() {
     let _watchdog = watchdog();
     if is_simulated_without(THREADS) {
         return;
@@ -175,7 +177,7 @@ fn what_has_not_begun_is_cancelled() {
         let mut set = TaskSet::new_in(&pool);
         spawn(&mut set, 10);
         assert_eq!((set.cancel_all(), set.cancel_all()), (10, 0));
-        assert!(ledger.is_balanced(), "closures are dropped at once");
+        assert!(ledger.is_balanced(), "a closure was not dropped at once");
         assert_eq!(set.len(), 10);
         spawn(&mut set, 3);
         for _ in 0..10 {
@@ -194,11 +196,11 @@ fn what_has_not_begun_is_cancelled() {
         (0..2).for_each(|_| drop(detached.join_next().unwrap().unwrap()));
         assert!(set.join_next().is_none());
         drop((pool, set, detached));
-        ledger.assert_balanced("all ended");
+        ledger.assert_balanced("all tasks have ended");
     }
 }
 
-/// Each task runs, or is cancelled, and never both.
+/// Each task either runs or is cancelled.
 #[test]
 fn sets_are_cancelled_and_dropped_beside_workers() {
     let _watchdog = watchdog();
@@ -226,7 +228,7 @@ fn sets_are_cancelled_and_dropped_beside_workers() {
         }
         drop(pool);
         assert_eq!(runs.load(Ordering::Relaxed) + cancelled, 8 * rounds);
-        ledger.assert_balanced("all ended");
+        ledger.assert_balanced("all tasks have ended");
     }
 }
 
@@ -242,7 +244,7 @@ fn panics_of_a_set_that_is_dropped_go_to_the_handler() {
         drop(pool);
         assert!(noted.lock().unwrap().len() <= 5);
     }
-    // All have ended before the drop, or end after it.
+    // The task ends before the drop of the set, or after it.
     for is_early in [true, false] {
         let (pool, noted) = noting_pool(1);
         let mut set = TaskSet::<()>::new_in(&pool);
@@ -258,7 +260,7 @@ fn panics_of_a_set_that_is_dropped_go_to_the_handler() {
     }
 }
 
-/// Under `OwnDescendants`, what the handler spawns looks at the set's tag.
+/// Under `OwnDescendants`, a task that the handler spawns looks at the set's tag.
 #[test]
 fn a_handler_of_a_panic_in_a_drop_may_spawn() {
     let _watchdog = watchdog();
@@ -282,7 +284,7 @@ fn a_handler_of_a_panic_in_a_drop_may_spawn() {
 }
 
 #[test]
-fn a_future_of_a_set_is_woken_when_all_is_cancelled_or_detached() {
+fn a_future_of_a_set_is_woken_when_all_tasks_are_cancelled_or_detached() {
     let _watchdog = watchdog();
     let pool = pool(1);
     for cancels in [true, false] {
@@ -299,7 +301,9 @@ fn a_future_of_a_set_is_woken_when_all_is_cancelled_or_detached() {
             false => set.detach_all(),
         }
         assert_eq!(woken.load(Ordering::Relaxed), 1);
-        let Poll::Ready(next) = set.poll_join_next(&mut context) else { panic!("it is woken") };
+        let Poll::Ready(next) = set.poll_join_next(&mut context) else {
+            panic!("the future is still pending")
+        };
         assert_eq!(next.is_some(), cancels);
         drop(busy);
     }
@@ -339,10 +343,11 @@ fn drops_may_panic() {
     };
     assert_eq!(caught(amid), 7);
     drop(busy);
-    // Values: in the set, and of a task that ends after the set.
+    // Drops of values: of one that is in the set, and of one whose task ends after the set is
+    // dropped.
     let mut set = TaskSet::new_in(&pool);
     set.spawn(|| Bomb(5));
-    // (The only worker takes jobs from outside in their order.)
+    // The only worker takes jobs from outside in order, so the first task has ended.
     pool.spawn(|| ()).join().unwrap();
     assert_eq!(caught(|| drop(set)), 5);
     let mut set = TaskSet::new_in(&pool);
@@ -353,7 +358,8 @@ fn drops_may_panic() {
     assert_eq!(*noted.lock().unwrap(), [6]);
 }
 
-/// A worker drops the waker of an earlier poll before it waits: a panic amid a wait would abort.
+/// A worker must drop the waker of an earlier poll before it waits: a panic during the wait would
+/// abort the process.
 #[test]
 fn a_waker_that_is_left_from_a_poll_may_panic_in_its_drop() {
     let _watchdog = watchdog();
@@ -393,12 +399,12 @@ fn futures_of_a_set_are_woken_dropped_and_polled_again() {
         }
         assert_eq!(Arc::strong_count(&first), 1);
         drop(next);
-        assert_eq!(Arc::strong_count(&second), 1, "the waker goes with the future");
+        assert_eq!(Arc::strong_count(&second), 1, "the waker outlived the future");
         let waker = first.clone().into();
         assert!(set.poll_join_next(&mut Context::from_waker(&waker)).is_pending());
         drop(waker);
         gate.open();
-        eventually("it is woken", || first.wakes.load(Ordering::Relaxed) == 1);
+        eventually("the future is woken", || first.wakes.load(Ordering::Relaxed) == 1);
         assert!(matches!(
             poll(Pin::new(&mut set.join_next_async()), Waker::noop()),
             Poll::Ready(Some(Ok(())))
@@ -423,11 +429,11 @@ fn futures_of_a_set_are_woken_dropped_and_polled_again() {
         gate.open();
         eventually("it ends", || set.try_join_next().is_some());
         let indexes = pool.broadcast(|worker| worker.index());
-        assert!(indexes.into_iter().eq(0..pool.current_num_threads()), "no worker is lost");
+        assert!(indexes.into_iter().eq(0..pool.current_num_threads()), "a worker was lost");
     }
 }
 
-/// Tasks of a set may wait, spawn into sets of their own, and wait for those.
+/// Tasks of a set may wait, and may spawn into sets and wait for these.
 #[test]
 fn sets_nest() {
     fn sum(depth: u32) -> u64 {
@@ -449,7 +455,7 @@ fn sets_nest() {
     }
 }
 
-/// A set is waited for by a pool for which its tasks wait in turn.
+/// A pool waits for a set whose tasks wait for that pool.
 #[test]
 fn pools_wait_for_each_others_sets() {
     let _watchdog = watchdog();
@@ -491,7 +497,7 @@ fn a_set_may_outlive_its_pool() {
         assert!(set.join_next().unwrap().unwrap_err().is_cancelled());
         assert!(set.join_next().is_none());
     }
-    ledger.assert_balanced("all ended");
+    ledger.assert_balanced("all tasks have ended");
 }
 
 /// A thread spawns into a set while the pool ends.
@@ -546,5 +552,5 @@ fn a_set_is_dropped_between_polls() {
             }
         }
     }
-    ledger.assert_balanced("all ended");
+    ledger.assert_balanced("all tasks have ended");
 }

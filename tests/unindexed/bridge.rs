@@ -1,4 +1,4 @@
-//! `par_bridge` gives all items, and neither stops nor holds what it should not.
+//! `par_bridge` yields all items. It neither stops early nor holds items back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ fn bridges_give_all_items() {
         for n in [0, 1, 2, 100, LONG] {
             let all: Vec<usize> = (0..n).collect();
             assert_eq!(sorted((0..n).par_bridge().collect()), all);
-            // One by one: nobody knows how many there are.
+            // One at a time: the number of items is not known.
             assert_eq!(sorted((0..n).filter(|_| true).par_bridge().collect()), all);
             assert_eq!(
                 sorted((0..n).par_bridge().filter(|n| n % 2 == 0).map(|n| n / 2).collect()),
@@ -37,7 +37,7 @@ fn an_iterator_that_is_over_is_not_asked_again() {
     everywhere(|| {
         let mut left = Some(100);
         let once = std::iter::from_fn(move || {
-            let n = left.expect("it is over");
+            let n = left.expect("the iterator is not asked after its end");
             left = (n > 0).then(|| n - 1);
             left
         });
@@ -48,7 +48,7 @@ fn an_iterator_that_is_over_is_not_asked_again() {
 #[test]
 fn bridges_run_in_bridges() {
     everywhere(|| {
-        // Consumers that do.
+        // Consumers run bridges.
         let sum: usize = (0..200_usize)
             .par_bridge()
             .map(|n| {
@@ -60,14 +60,14 @@ fn bridges_run_in_bridges() {
             .sum();
         let expected = (0..200).map(|n| (0..n).map(|m| (0..m % 10).sum::<usize>()).sum::<usize>());
         assert_eq!(sum, expected.sum());
-        // Iterators that do: others may run parts of this bridge meanwhile, on the same stack.
+        // Iterators run loops. Workers may run parts of this bridge meanwhile, on the same stack.
         let loops = (0..300_u64)
             .map(|n| (0..1000).into_par_iter().map(|m| slow(m) as u64 * n).sum::<u64>());
         assert_eq!(loops.par_bridge().sum::<u64>(), 499_500 * (0..300).sum::<u64>());
         let bridges =
             (0..300_usize).map(|n| (0..100_usize).par_bridge().map(|m| slow(m) * n).sum::<usize>());
         assert_eq!(bridges.par_bridge().map(slow).sum::<usize>(), 4950 * (0..300).sum::<usize>());
-        // Both, with forks under and over each other.
+        // Both, with forks below and above each other.
         let both = (0..50_usize).map(|n| filch::join(|| slow(n), || slow(1)).0).filter(|_| true);
         let sum: usize = both.par_bridge().map(|n| filch::join(|| slow(n), || slow(n)).1).sum();
         assert_eq!(sum, (0..50).sum());
@@ -98,7 +98,7 @@ fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
         return;
     }
     everywhere(|| {
-        // Each item but the last sends the next; so none may wait for another to come.
+        // Each item but the last ones sends a later one, so no item may wait for another to come.
         let (sender, receiver) = mpsc::channel();
         sender.send(0).unwrap();
         sender.send(1).unwrap();
@@ -121,7 +121,7 @@ fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
     });
 }
 
-/// Calls `op` with a pool of each of the sizes, in a simulation of one of them. Fails if it hangs.
+/// Calls `op` in a pool of each size, or of one size in a simulation. Fails if it hangs.
 fn in_time(
     sizes: impl IntoIterator<Item = usize>,
     op: impl Fn(usize) + Copy + Send + Sync + 'static,
@@ -144,7 +144,7 @@ fn in_time(
     }
 }
 
-/// How many items may be between an iterator and their ends.
+/// Limits how many items have left the iterator and have not ended.
 struct Permits(AtomicUsize);
 
 impl Permits {
@@ -165,7 +165,7 @@ impl Permits {
     }
 }
 
-/// Sums up `items` and such that do not know their length.
+/// The sums of `items`, and of `items` as an iterator that does not know its length.
 fn sum_both<I>(items: I, consume: impl Fn(usize) -> usize + Sync) -> [usize; 2]
 where
     I: Iterator<Item = usize> + Clone + Send,
@@ -216,7 +216,7 @@ fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
     in_time([2], |_| {
         let (begun, over) = (crate::common::Flag::new(), crate::common::Flag::new());
         filch::scope(|s| {
-            // Nobody else can be the helper that the first item calls.
+            // Now no other worker can be the helper that the first item calls.
             s.spawn(|| {
                 begun.raise();
                 over.hold();
@@ -232,7 +232,8 @@ fn an_item_that_lets_other_work_run_does_not_ask_for_the_next() {
     });
 }
 
-/// The worker with the first item finds the helper that it has called itself.
+/// The worker with the first item finds the helper that it has called itself, and must leave it to
+/// others.
 #[test]
 fn a_helper_that_its_caller_finds_is_left_to_others() {
     in_time([2], |_| {
@@ -275,7 +276,7 @@ fn an_item_may_wait_for_a_later_one() {
 #[test]
 fn all_threads_may_have_an_item() {
     in_time([2, 4, 8], move |threads| {
-        // None ends before all have begun.
+        // No item ends before all have begun.
         let meeting = crate::common::Meeting::new(threads);
         (0..threads).par_bridge().for_each(|_| meeting.wait());
     });
@@ -311,7 +312,7 @@ fn a_bridge_passes_panics_on_and_stops() {
         let items = (0..).map(|n| if n == 1000 { panic_any("iterator") } else { n });
         let caught = catch_unwind(AssertUnwindSafe(|| items.par_bridge().for_each(|_| ())));
         assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"iterator"));
-        // The pool is fine.
+        // The pool works as before.
         assert_eq!((0..100).par_bridge().count(), 100);
     });
 }

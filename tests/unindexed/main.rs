@@ -1,4 +1,4 @@
-//! Parallel iterators that do not know their length from the start: bridges and walks.
+//! Parallel iterators that do not know their length in advance: bridges and walks.
 
 #[path = "../common/mod.rs"]
 mod common;

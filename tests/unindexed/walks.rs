@@ -1,4 +1,4 @@
-//! Trees are walked in order, whoever walks which part.
+//! Trees are walked in order, whichever worker walks which part.
 
 use crate::everywhere::{assert_same, everywhere};
 use filch::iter;
@@ -6,7 +6,7 @@ use filch::prelude::*;
 
 const LONG: usize = 100_000;
 
-/// The children of a node of a tree with `n` nodes, numbered by rows.
+/// The children of a node in a tree of `n` nodes, which are numbered level by level.
 fn children(n: usize) -> impl Fn(&usize) -> Vec<usize> + Copy {
     move |&node| [2 * node + 1, 2 * node + 2].into_iter().filter(|&child| child < n).collect()
 }
