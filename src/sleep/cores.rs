@@ -165,8 +165,8 @@ impl CoreThreads {
         }
     }
 
-    /// The thread whose wait has the address `wait`. (No two threads have the same wait.)
-    pub(super) fn in_wait(&self, wait: usize) -> Option<Arc<CoreThread>> {
+    /// The thread whose wait has the address `wait`. (No two threads share a wait.)
+    pub(super) fn waiter(&self, wait: usize) -> Option<Arc<CoreThread>> {
         self.waiting.iter().find(|thread| thread.wait == wait).cloned()
     }
 }

@@ -60,7 +60,7 @@ impl Sleep {
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
-    /// exist. The caller, `thread`, which is no searcher, goes on without the core. Returns `None` if
+    /// exist. The caller, `thread`, is no searcher, and goes on without the core. Returns `None` if
     /// the pool has ended.
     pub(crate) fn hand_off(
         &self,

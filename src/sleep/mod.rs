@@ -6,15 +6,14 @@
 //! one of five states:
 //!
 //! ```text
-//!            search                park
-//!   BUSY <-----------> LOOKING --------------> PARKED
-//!     ^                          (lock)          |
-//!     |         wake, leave, lend, take back (lock)
-//!     |<-----------------------------------------+
-//!     |  park, hand off, give back (lock)
-//!     +-----------> PARKED
-//!     |  block (lock)
-//!     +-----------> BLOCKED, RESTRICTED ---> BUSY: wake, leave (lock)
+//!            search           park, hand off, give back
+//!   LOOKING <------> BUSY ------------------------------> PARKED
+//!                     |  <-------------------------------
+//!                     |       wake, leave, lend, take back
+//!                     |                park
+//!                     +----------------------------------> BLOCKED, RESTRICTED
+//!                        <-------------------------------
+//!                                 wake, leave
 //! ```
 //!
 //! - `BUSY`: a thread has the core and works, or has just been given it.
@@ -51,8 +50,8 @@
 //!    `fence(SeqCst)`;
 //! 2. *re-check*: it looks at every queue, and at what it waits for. If it sees work, it takes the
 //!    announcement back, and is a searcher;
-//! 3. *commit*: it parks on its parker, which keeps a token that was given early. Once woken, it is
-//!    a searcher.
+//! 3. *commit*: it parks on its parker, which keeps a token that was given early. The thread that
+//!    wakes it makes it a searcher.
 //!
 //! A publisher (a) pushes; (b) does its queue's part of the handshake, a SeqCst read-modify-write
 //! (`queue/join_queue.rs`, `queue/spawn_queue.rs`) or a `fence(SeqCst)`; (c) reads the counts,
@@ -82,7 +81,8 @@
 //!    `the_last_searcher_wakes_another_for_a_task`,
 //!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
 //!    `a_sentry_from_outside_wakes_a_worker_for_a_fork`,
-//!    `a_sentry_from_outside_wakes_a_worker_for_a_task`, `a_sentry_from_outside_is_not_woken`.
+//!    `a_sentry_from_outside_wakes_a_worker_for_a_task`, `a_sentry_from_outside_is_not_woken`,
+//!    `a_worker_that_leaves_a_restricted_wait_wakes_another`.
 //! 3. *The re-check may leave out parked cores.* Their queues are empty. Their next holder issues a
 //!    fence before it publishes ([`Sleep::unparked`]). If the re-check saw the core parked, that
 //!    fence follows the one of step 1, and (c) sees the worker parked. Models:
@@ -91,14 +91,13 @@
 //!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
 //! 4. *A job finds a restricted wait that may run it.* A worker in a restricted wait goes through
 //!    the same steps, with a count of its own. (It stops searching before step 1, since it leaves
-//!    jobs out in step 2.) In step 2 it takes a job that it may run. A thread
-//!    that makes a job visible, whether the job is new or was moved, wakes the waiters that may run
-//!    jobs with this job's tag. Under `WaitPolicy::OwnDescendants`, it wakes those that wait for
-//!    any of the job's ancestors. If it moved the job, it also wakes those that wait for the job
-//!    itself. Step 2 takes at most one job from each other worker. That worker runs the jobs behind
-//!    it, or reinjects them before it sleeps. Models: `a_task_finds_a_restricted_wait`,
-//!    `a_job_from_outside_finds_a_restricted_wait`,
-//!    `a_worker_that_leaves_a_restricted_wait_wakes_another`.
+//!    jobs out in step 2.) In step 2 it takes a job that it may run. A thread that makes a job
+//!    visible, be it new or moved, wakes the waiters that may run jobs with this job's tag. Under
+//!    `WaitPolicy::OwnDescendants`, it wakes those that wait for any of the job's ancestors. If it
+//!    moved the job, it also wakes those that wait for the job itself. Step 2 takes at most one job
+//!    from each other worker. That worker runs the jobs behind it, or reinjects them before it
+//!    sleeps. Models: `a_task_finds_a_restricted_wait`,
+//!    `a_job_from_outside_finds_a_restricted_wait`.
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
 //!    jobs. Each such worker either may run any cross-pool job, or hands off its core to a thread

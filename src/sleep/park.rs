@@ -69,9 +69,9 @@ pub(crate) enum Look {
 }
 
 impl Sleep {
-    /// Steps 1 to 3 of a worker that may run any job. `commit` is called before step 3. If it
-    /// `watches`, the worker may become the sentry. After this, an idle worker waits for its core,
-    /// and one in a wait is a searcher. Returns whether it came to step 3.
+    /// Steps 1 to 3 of a worker that may run any job. Calls `commit` before step 3, and returns
+    /// whether the worker came to that. A worker that `watches` may become the sentry. After this,
+    /// an idle worker has to wait for its core. A worker in a wait is a searcher.
     pub(crate) fn park(
         &self,
         core: usize,
@@ -91,8 +91,8 @@ impl Sleep {
         true
     }
 
-    /// Step 1. The caller then re-checks, and calls `sleep` or `leave`. Returns `false` if another
-    /// thread wanted the core back and now has it. That thread is a searcher if the caller was one.
+    /// Step 1. Returns `true` if the caller has to re-check, and then call `sleep` or `leave`. If
+    /// not, a thread that wanted the core back now has it, and is a searcher if the caller was one.
     pub(crate) fn announce(&self, core: usize, kind: Kind, watches: bool) -> bool {
         let mut list = self.list();
         if let Kind::Idle(me) = kind {
@@ -182,7 +182,8 @@ impl Sleep {
         self.resign(core, kind) && look(Moment::Resigned) == Look::Work && self.leave(core, kind)
     }
 
-    /// Locks the list if the caller is the sentry. (The caller itself has counted that.)
+    /// Locks the list if the caller is the sentry. (The relaxed counts show that, since the caller
+    /// itself has counted the sentry.)
     fn if_sentry(&self, core: usize, kind: Kind) -> Option<MutexGuard<'_, List>> {
         let list = self.counts().sentry().then(|| self.list())?;
         let is_sentry = list.sentry == Some(core) && self.is_asleep(&list, core, kind);

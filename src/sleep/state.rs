@@ -34,17 +34,16 @@ pub(super) struct Restricted {
     pub(super) takes_cross_jobs: bool,
 }
 
-/// The parker of a thread that was woken. (The thread may go on, and end, before it is unparked. So
-/// it shares its parker, or that is the core's.)
+/// The parker of a thread that was woken: a shared one, or the core's. (The thread may end before
+/// it is unparked.)
 #[must_use]
 pub(super) enum Woken<'s> {
     Thread(Arc<CoreThread>),
     InWait(&'s Parker),
 }
 
-/// Releases the lock, then unparks the threads that were woken under it. That takes some
-/// microseconds, and the kernel may run such a thread in the place of the caller for some
-/// milliseconds, in which the other workers would wait for the lock.
+/// Releases the lock, then unparks the threads that were woken under it. (The kernel may run such a
+/// thread in the place of the caller, and the other workers would wait for the lock.)
 pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<Item = Woken<'s>>) {
     drop(list);
     woken.into_iter().for_each(|woken| match woken {

@@ -123,7 +123,7 @@ impl Sleep {
     #[cfg(any(all(test, loom), feature = "futures"))]
     pub(crate) fn begin_to_need_any(&self) {
         self.needing_any.fetch_add(1, Ordering::Relaxed);
-        // Pairs with the fence in `announce_restricted`.
+        // Pairs with the fence in `announce`.
         fence(Ordering::SeqCst);
         self.notify_all_restricted();
     }
@@ -183,7 +183,7 @@ impl Sleep {
         let mut list = self.list();
         let sleeps = matches!(self.state(core), BLOCKED | RESTRICTED);
         let holder = sleeps.then(|| self.unlist(&mut list, core));
-        let off_core = list.threads[core].in_wait(wait).map(Woken::Thread);
+        let off_core = list.threads[core].waiter(wait).map(Woken::Thread);
         release(list, holder.into_iter().chain(off_core));
     }
 
@@ -206,13 +206,9 @@ impl Sleep {
     pub(crate) fn wake_all(&self) {
         self.wake_each(self.list(), |list| list.parked.last().copied());
         let list = self.list();
-        let spare: Vec<_> = list
-            .threads
-            .iter()
-            .flat_map(|it| it.spare.iter().cloned())
-            .map(Woken::Thread)
-            .collect();
-        release(list, spare);
+        let spare = list.threads.iter().flat_map(|it| &it.spare).cloned();
+        let woken: Vec<_> = spare.map(Woken::Thread).collect();
+        release(list, woken);
     }
 
     /// Whether the caller, which has the core, counts as a searcher.
@@ -227,9 +223,11 @@ impl Sleep {
         let workers = self.cores.len();
         let may = |counts| Counts(counts).may_search(workers).then(|| counts + SEARCHER);
         let starts = || self.counts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, may).is_ok();
-        let searches = self.is_searcher(core) || starts();
-        self.cores[core].searches.store(searches, Ordering::Relaxed);
-        searches
+        // (A store in vain would slow down thieves, which read this cache line.)
+        if !self.is_searcher(core) && starts() {
+            self.cores[core].searches.store(true, Ordering::Relaxed);
+        }
+        self.is_searcher(core)
     }
 
     /// Counts the caller, which has the core, no longer as a searcher.

@@ -243,9 +243,9 @@ impl Worker {
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
-    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_TASKS_LEFT`] times
-    /// it returns `false`, since the task may be a long one that the victim spawned before a chain
-    /// and will run after it.
+    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_TASKS_LEFT`]
+    /// times it returns `false`, since the task may be a long one that the victim spawned before a
+    /// chain and will run after it.
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
         let left = self.tasks_left.get();
         if left >= MOST_TASKS_LEFT {

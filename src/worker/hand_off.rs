@@ -53,14 +53,13 @@
 //! library at all keeps the core.
 //!
 //! # What it costs
-//! If there is work, handing the core off takes a wake-up, and so does taking it back. A wake-up
-//! takes the waker a few microseconds, and more if the other processor sleeps. Beside 1,000 sleeps of 10 ms, computing on two virtual processors has 0.88 to 0.97 of the
-//! throughput that it has alone (`cargo bench --bench blocking`). If threads were unparked under the
-//! sleepers' lock, it would have 0.68 to 0.90.
+//! If there is work, handing the core off takes a wake-up, and so does taking it back: a few
+//! microseconds, and more if the other processor sleeps. Beside 1,000 sleeps of 10 ms, computing on
+//! two virtual processors has 0.88 to 0.97 of its throughput alone (`cargo bench --bench blocking`;
+//! 0.68 to 0.90 if threads were unparked under the sleepers' lock).
 //!
 //! The spare thread is woken before the closure is called. To wake it only if the closure takes
-//! long, some other thread would have to watch the clock, and there may be none: the caller may
-//! block at once, a searcher may be about to park, and a pool of one worker has no other thread.
+//! long, another thread would have to watch the clock, and there may be none.
 //!
 //! # The limits
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
@@ -212,7 +211,7 @@ impl Worker {
         self.sleep().unparked();
         self.put_stack_back(stack);
         self.look_again(stopped);
-        // As the last holder may have been.
+        // If the last holder parked as a searcher, this thread is one.
         self.stop_searching();
     }
 

@@ -25,9 +25,8 @@ use crate::sync::Ordering;
 /// The fewest rounds of looking around.
 const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// If a job from outside ends a sleep that was shorter than this, the next look takes `LONG_LOOK`
-/// rounds. It skips the rounds that only pause. (A task of tokio's that awaits one closure after
-/// another then takes .6 to .9 of the time and .9 to 1.15 of the processor time. With the pauses,
-/// it takes longer than without a long look.)
+/// rounds, less those that only pause. (A task of tokio's that awaits one closure after another
+/// then takes .6 to .9 of the time and .9 to 1.15 of the processor time.)
 const SHORT_SLEEP: u64 = 24 * TICKS_PER_MICROSECOND;
 const LONG_LOOK: u32 = 2 * ROUNDS;
 /// The rounds in which a worker looks for *silent* owners. An owner with private forks is silent if
@@ -37,8 +36,8 @@ const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
-    /// Waits for work. Returns `true` if there may be work: the caller then has the core, and may be
-    /// a searcher. Returns `false` if the pool has ended.
+    /// Waits for work. Returns `true` if there may be work: the caller then has the core, and may
+    /// be a searcher. Returns `false` if the pool has ended.
     pub(super) fn idle(&self, me: &Arc<CoreThread>) -> bool {
         let sleep = self.sleep();
         let mut watches = true;

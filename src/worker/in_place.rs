@@ -12,10 +12,6 @@
 //! passes from thread to thread with them. So all waits are the same as on one stack that is large
 //! enough.
 //!
-//! A worker could also run other tasks first, such as its oldest. A chain that was spawned in order
-//! would then need less memory. But such a task may wait for a task beneath it on the stack. Or,
-//! under `WaitPolicy::OwnDescendants`, it may need a lock that a task beneath it holds.
-//!
 //! The thread of a further stack ends when the outermost job in place on the stack below ends. So a
 //! worker that joins many tasks at the end of a stack starts one thread for all of them.
 #![allow(unsafe_code)]

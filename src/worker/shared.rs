@@ -111,8 +111,8 @@ pub(crate) struct Worker {
     pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
-    /// Whether the job of the last steal was too short. How many steals of forks, and how many times
-    /// a victim's only task, this worker has left since for that reason, in a row.
+    /// Whether the job of the last steal was too short. How many forks, and how often a victim's
+    /// only task, this worker has left since for that reason, in a row.
     pub(super) last_steal_was_short: Cell<bool>,
     pub(super) forks_left: Cell<u32>,
     pub(super) tasks_left: Cell<u32>,

@@ -87,10 +87,9 @@
 //! as it waits for its own work.
 //!
 //! A worker that takes a job which it may not run *reinjects* it: it gives the job to the injector,
-//! where every worker looks. Most waits are short. If each of them reinjected everything that is
-//! queued, a chain of tasks would cost the square of its length. So a look reinjects only a few
-//! jobs. The last look before the worker sleeps reinjects all others, unless the wait is over. A
-//! worker that sleeps in such a wait is woken only for jobs that it may run (`sleep/mod.rs`).
+//! where every worker looks. If each wait reinjected everything that is queued, a chain of tasks
+//! would cost the square of its length. So a look reinjects only a few jobs. The last look before
+//! the worker sleeps reinjects all others, unless the wait is over.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -114,9 +113,8 @@ use crate::sim;
 use crate::sleep::{Kind, Look};
 use crate::worker::JobRef;
 
-/// The most jobs that a wait reinjects in one look because it may not run them. The last look
-/// before it sleeps has no limit. (A guess. It is low because most waits are short, and a
-/// reinjected job is queued behind all others.)
+/// The most jobs that a wait reinjects in one look, except in the last before it sleeps. (A guess.
+/// It is low because most waits are short, and a reinjected job is queued behind all others.)
 const MOST_REINJECTED: usize = 8;
 
 impl Worker {
@@ -457,7 +455,8 @@ impl Worker {
     fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
         if !wait.is_for_other_pool() {
             // Public jobs may all be ones that it may not run, while those that it may are private.
-            self.sees_work();
+            // (An owner without a public fork publishes the next one: this closes its gate.)
+            self.others().for_each(|owner| _ = owner.shows_work());
             self.look_for_private();
         }
         if self.must_leave(wait) {

@@ -7,8 +7,7 @@ use crate::sleep::Stopped;
 use crate::sync::Ordering;
 use crate::sync::fence;
 
-/// The most workers that a searcher wakes when it has found a job. With two, n workers are awake
-/// after log n steps.
+/// The most workers that a searcher wakes when it has found a job.
 const MOST_WOKEN: usize = 2;
 /// If long jobs are expected, a worker with public jobs wakes workers until at most this many
 /// search. (A worker that was woken may start late, on the same processor. Without this, the last
