@@ -14,7 +14,6 @@
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
 //! | `core-lending` | empty joins from outside | 2 | 28.7 |
-//! |  | tree sum, 1,023 nodes, outside | 2 | 3.48 |
 //! |  | empty join from outside, rested | 2 | 1.38 |
 
 use std::any::type_name;
@@ -24,7 +23,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority};
+use crate::job::{Priority, tag_of};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
@@ -82,8 +81,8 @@ impl Registry {
         op: impl FnOnce(&Worker) -> R + Send,
     ) -> R {
         self.expect_threads();
-        let priority = priority.unwrap_or_else(Worker::current_priority);
-        let word = Worker::current().map_or(NO_TAG, Worker::tag) | priority.bits();
+        let word = Worker::current_word();
+        let word = priority.map_or(word, |priority| tag_of(word) | priority.bits());
         let result = with_span(|| run_in_pool::<_, _, N>(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
@@ -128,8 +127,7 @@ impl Drop for Borrowed<'_> {
 }
 
 /// Runs `closure` on a worker of `registry`, waits, and returns its result. `word` has the
-/// priority, and the isolation tag: that of the caller if it is a worker of another pool. A dump
-/// calls the job `N`.
+/// priority and the caller's isolation tag. A dump calls the job `N`.
 fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
     closure: F,
     word: usize,

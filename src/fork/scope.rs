@@ -63,7 +63,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
-    /// Spawns a task for other workers: queues it in the injector.
+    /// Spawns a task for other workers: queues it in the injector. Of the restricted waits, only
+    /// the scope's own may run it.
     pub(crate) fn spawn_for_others<F>(&'scope self, f: F)
     where
         F: FnOnce() + Send + 'scope,
@@ -71,10 +72,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
             Worker::bequeath(spawner, &job);
+            self.tasks.set_apart(&job);
             registry.queue_injected(job);
         };
+        let run = move || {
+            self.tasks.rejoin();
+            f();
+        };
         // SAFETY: as in `spawn`.
-        unsafe { self.tasks.spawn(f, queue) };
+        unsafe { self.tasks.spawn(run, queue) };
     }
 
     /// Makes a task that some thread submits later. The scope waits for it from now on.

@@ -8,8 +8,8 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
-use crate::job::NO_TAG;
 use crate::job::outcome::{self, Payload};
+use crate::job::{NO_TAG, tag_of};
 use crate::latch::count::TaskCount;
 use crate::latch::{Awaited, Wait, Waiter};
 use crate::sleep::Event;
@@ -89,13 +89,13 @@ impl Tasks {
     // Inlined, so that it is made in its place.
     #[inline(always)]
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>, drops: bool) -> Self {
-        let caller = opener.or_else(Worker::current);
+        let word = opener.map_or_else(Worker::current_word, Worker::word);
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
-            tag: Tag::new(caller.map_or(NO_TAG, Worker::tag)),
-            context: caller.map_or_else(inherited_context, Worker::inherited_context),
+            tag: Tag::new(tag_of(word)),
+            context: opener.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::new(),
             over: opener.is_none().then(|| Event::new(registry.address())),
             are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
@@ -174,6 +174,22 @@ impl Tasks {
         self.registry().tag_of_tasks(&self.tag)
     }
 
+    /// Gives a new task the tag of this scope alone, until it begins.
+    pub(super) fn set_apart(&self, job: &JobRef) {
+        if self.tag() != NO_TAG {
+            job.set_word(self.tag.address() | job.priority().bits());
+        }
+    }
+
+    /// Called by a task that was set apart: what it runs has the tag of the other tasks.
+    pub(super) fn rejoin(&self) {
+        let worker = Worker::current().filter(|it| it.tag() == self.tag.address());
+        // (The worker resets its tag when the task ends.)
+        if let Some(worker) = worker {
+            worker.enter_tag(self.tag());
+        }
+    }
+
     /// Waits until all tasks have ended.
     pub(super) fn wait(&self) {
         let Some(over) = &self.over else {
@@ -228,8 +244,9 @@ impl Wait for Tasks {
         Awaited::Scope
     }
 
+    /// That of the tasks which are set apart. (The opener has the tag of the others.)
     fn tag(&self) -> Option<usize> {
-        Some(self.tag())
+        Some(self.tag.address())
     }
 }
 

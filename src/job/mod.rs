@@ -188,10 +188,14 @@ impl<W> JobRef<W> {
     /// has that priority already.)
     pub(crate) fn set_priority(&self, priority: Priority) {
         if priority != self.priority() {
-            // SAFETY: as in `word`. The job is not public, so no other thread reads the word.
-            let word = unsafe { self.0.as_ref().tag.assume_init_ref() };
-            word.set(self.tag() | priority.bits());
+            self.set_word(self.tag() | priority.bits());
         }
+    }
+
+    /// Sets the tag and the priority of a new job.
+    pub(crate) fn set_word(&self, word: usize) {
+        // SAFETY: as in `word`. The job is not public, so no other thread reads the word.
+        unsafe { self.0.as_ref().tag.assume_init_ref() }.set(word);
     }
 
     /// The tag, with the bits of the priority.

@@ -13,8 +13,8 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
+use crate::job::Priority;
 use crate::job::outcome;
-use crate::job::{NO_TAG, Priority};
 use crate::latch::{Awaited, AwaitedTask, EXTERNAL, Kind};
 use crate::os::generation;
 use crate::sim;
@@ -125,7 +125,7 @@ impl<T> Handle<T> {
         if self.is_lost(caller) {
             generation::refuse();
         }
-        let request = self.request(caller);
+        let request = self.request();
         self.wait_for();
         drop(request);
         self.take()
@@ -153,15 +153,14 @@ impl<T> Handle<T> {
     }
 
     /// Asks the task's pool to begin the task, if the joiner is a thread of another pool.
-    fn request(&self, joiner: Option<&Worker>) -> Option<Requested> {
+    fn request(&self) -> Option<Requested> {
         if !Worker::is_on_other_pools_thread(self.pool) || self.head().state.is_claimed() {
             return None;
         }
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
-        let word = joiner.map_or(NO_TAG, Worker::word);
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = unsafe { Requested::new(self.task, &registry, word) };
+        let requested = unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
         outcome::discard(registry);
         Some(requested)
     }

@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::ambient::{self, ContextRef};
 use super::shared::{Current, JoinHeader, Registry, Worker};
-use crate::job::Priority;
+use crate::job::{NO_TAG, Priority};
 use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
@@ -17,8 +17,8 @@ thread_local! {
     /// The worker whose core this thread has handed off to call a closure that may block, else
     /// `OUTSIDE`.
     static BLOCKED: cell::Cell<Current> = const { cell::Cell::new(OUTSIDE) };
-    /// The priority of the job that calls this closure.
-    static PRIORITY: cell::Cell<Priority> = const { cell::Cell::new(Priority::Normal) };
+    /// The word (`Worker::word`) of the job that calls this closure.
+    static WORD: cell::Cell<usize> = const { cell::Cell::new(NO_TAG) };
     /// Whether this is a thread that a pool has started.
     static IS_POOLS: cell::Cell<bool> = const { cell::Cell::new(false) };
 }
@@ -39,15 +39,18 @@ impl Worker {
         Self::of(CURRENT.get())
     }
 
-    /// The worker whose core this thread has handed off to call a closure that may block, until the
-    /// closure returns. Such a thread is no worker, but a task of the pool may wait for it.
+    /// The worker in `BLOCKED`. Such a thread is no worker, but a task of the pool may wait for it.
     pub(crate) fn blocked<'a>() -> Option<&'a Worker> {
         Self::of(BLOCKED.get())
     }
 
-    /// The priority of what the calling thread runs.
+    /// The isolation tag and the priority of what the calling thread runs, also in `blocking`.
+    pub(crate) fn current_word() -> usize {
+        Self::current().map_or_else(|| WORD.get(), Worker::word)
+    }
+
     pub(crate) fn current_priority() -> Priority {
-        Self::current().map_or_else(|| PRIORITY.get(), Worker::priority)
+        Priority::of(Self::current_word())
     }
 
     /// Whether this thread acts as a worker, is in `blocking`, or is a pool's thread that is about
@@ -86,7 +89,7 @@ impl Worker {
         }
         CURRENT.set(OUTSIDE);
         BLOCKED.set(OUTSIDE);
-        PRIORITY.set(Priority::Normal);
+        WORD.set(NO_TAG);
         IS_POOLS.set(false);
         thread::forget_number();
         sim::leave();
@@ -189,9 +192,9 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    /// `priority` and `context` are those of the worker's job.
-    pub(super) fn start(worker: &Worker, priority: Priority, context: ContextRef) -> Self {
-        PRIORITY.set(priority);
+    /// `word` and `context` are those of the worker's job.
+    pub(super) fn start(worker: &Worker, word: usize, context: ContextRef) -> Self {
+        WORD.set(word);
         BLOCKED.set(worker.as_current());
         CURRENT.set(OUTSIDE);
         Blocked { outer: ambient::replace_outside(context) }
@@ -201,7 +204,7 @@ impl Blocked {
 impl Drop for Blocked {
     fn drop(&mut self) {
         ambient::replace_outside(self.outer);
-        PRIORITY.set(Priority::Normal);
+        WORD.set(NO_TAG);
         CURRENT.set(BLOCKED.replace(OUTSIDE));
     }
 }

@@ -9,21 +9,19 @@
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;
 //! 2. waits, or calls the closure. Meanwhile the thread is not a worker (`current.rs`), so what the
-//!    closure hands to the pool is a cross-pool job;
+//!    closure hands to the pool is a cross-pool job, of the worker's tag;
 //! 3. takes the core back ([`Worker::take_back`]).
 //!
 //! # States
 //! Each thread of a pool belongs to one core. It *has* the core, or it is *off* the core, or it is
 //! *spare*. A thread that is off the core waits in the middle of its stack. A spare thread sleeps
 //! in its main loop, at the bottom of its stack. A thread that returns to its main loop with the
-//! core works on as any other would. It becomes spare when there is nothing left to do, or when it
-//! passes the core on. A thread of the user that acts as a worker, a borrower (`fork/install.rs`)
-//! or a member (`pool/member.rs`), has no main loop: when its call ends, it gives the core to a
-//! spare thread. Spare threads end with the pool.
+//! core becomes spare when there is nothing left to do, or when it passes the core on. A thread of
+//! the user, a borrower (`fork/install.rs`) or a member (`pool/member.rs`), has no main loop: when
+//! its call ends, it gives the core to a spare thread. Spare threads end with the pool.
 //!
-//! A thread takes back the very core that it handed off, because the frames on its stack refer to
-//! that core. They do so by references to the worker, by slots in its ring of forks, and by the
-//! index that user code knows.
+//! A thread takes back the very core that it handed off. The frames on its stack refer to that core
+//! by references to the worker, by slots in its ring of forks, and by the worker's index.
 //!
 //! # Lemmas
 //! All transitions are under the sleepers' lock (`sleep/hand_off.rs`).
@@ -47,19 +45,16 @@
 //!    a thread that waits gets the core (`give_to_spare`).
 //!
 //! # Taking the core back
-//! The holder makes way when it ends a job, waits, yields, or calls a closure that may block. If it
-//! has done none of that for [`LATE`], its next fork, or its next block of a loop, takes a slow
-//! path on which it makes way ([`Registry::request_injected`]). A holder that does not call the
-//! library at all keeps the core.
+//! `fork/blocking.rs` says when the holder makes way. After [`LATE`], its next fork or block of a
+//! loop takes a slow path on which it does ([`Registry::request_injected`]).
 //!
 //! # What it costs
-//! If there is work, handing the core off takes a wake-up, and so does taking it back: a few
-//! microseconds, and more if the other processor sleeps. Beside 1,000 sleeps of 10 ms, computing on
-//! two virtual processors has 0.88 to 0.97 of its throughput alone (`cargo bench --bench blocking`;
-//! 0.68 to 0.90 if threads were unparked under the sleepers' lock).
+//! Two wake-ups if there is work (`fork/blocking.rs`). Beside 1,000 sleeps of 10 ms, computing on
+//! two virtual processors has 0.88 to 0.97 of the throughput that it has alone (`cargo bench
+//! --bench blocking`). It would have 0.68 to 0.90 if threads were unparked under the lock.
 //!
-//! The spare thread is woken before the closure is called. To wake it only if the closure takes
-//! long, another thread would have to watch the clock, and there may be none.
+//! The spare thread is woken before the closure is called: there may be no thread to watch the
+//! clock, and wake it later.
 //!
 //! # The limits
 //! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
@@ -68,9 +63,8 @@
 //! threads of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread
 //! waits for it.) Passing a core on to a thread that wants it back needs no further thread.
 //!
-//! If a spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses, and
-//! [`Worker::begin_blocking`] keeps the core. After such a refusal, the cross-pool job runs on top
-//! of the wait, and a dump says so. That job may wait for ever (`wait.rs`).
+//! If a spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses (see
+//! `wait.rs`), and [`Worker::begin_blocking`] keeps the core.
 //!
 //! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
 //! [`ThreadPoolBuilder::max_blocking_threads`]: crate::ThreadPoolBuilder::max_blocking_threads
@@ -231,12 +225,11 @@ impl Worker {
 
     /// Steps 1 and 3 for a closure that may block: the caller calls the closure, and then drops the
     /// result. Keeps the core if there is no spare thread and none can be started, if the queue of
-    /// forks lacks slots, or if the pool has ended. Also keeps it in pools whose waits run only
-    /// their own work, where this thread could need a lock that the core's next holder has.
+    /// forks lacks slots, if the pool has ended, or under `OwnDescendants` (`fork/blocking.rs`).
     pub(crate) fn begin_blocking(&self) -> Blocking<'_> {
         outcome::run_or_abort(|| {
             self.flush_forks();
-            let (priority, context) = (self.priority(), self.context());
+            let (word, context) = (self.word(), self.context());
             let may_leave = !self.waits_for_own_work()
                 && !self.forks.lacks_slots()
                 && self.registry().find_spare(self.index, SpareFor::Blocking);
@@ -247,7 +240,7 @@ impl Worker {
             self.registry().counts.count_blocking(handed_off.is_none());
             let state = match handed_off {
                 Some(handed_off) => {
-                    BlockingState::Off(handed_off, Blocked::start(self, priority, context))
+                    BlockingState::Off(handed_off, Blocked::start(self, word, context))
                 }
                 None => {
                     let thread = CoreThread::in_blocking(self.index, true);

@@ -6,7 +6,8 @@
 //!   runs what it waits for (*leapfrogging*), then any other.
 //! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
 //!   point (`job::Header`). If it waits for a task's handle, it may also run that task, and the
-//!   jobs whose tag is that task. A wait inside a task that has a handle is restricted.
+//!   jobs whose tag is that task; if for a scope, also the scope's tasks that are set apart (for
+//!   other workers). A wait inside a task that has a handle is restricted.
 //! - *For another pool*: of this pool's jobs, it runs only pinned ones and *cross-pool jobs*.
 //!
 //! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
@@ -60,8 +61,8 @@
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
-//! loom cannot run unbounded chains of waits. The tests of `tests/waiting.rs`, `tests/chains.rs`
-//! and `tests/hand_off.rs` run them on deterministic pools, seed by seed.
+//! loom cannot run unbounded chains of waits. The tests `waiting`, `chains` and `hand_off` do, on
+//! deterministic pools, seed by seed.
 //!
 //! These can still wait for ever:
 //! - pools that wait for each other by locks, channels, completers or `block_on`, or by

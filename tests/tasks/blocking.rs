@@ -224,6 +224,37 @@ fn nothing_runs_on_top_of_a_task_that_blocks() {
     }
 }
 
+/// The worker that runs what the closure hands to the pool waits. On top of that wait it must not
+/// run `second`, which waits for the task.
+#[test]
+fn what_the_closure_hands_to_the_pool_is_part_of_the_task() {
+    let _watchdog = watchdog();
+    let entries: [fn(&(dyn Fn() + Sync)); 3] = [
+        |wait| filch::scope(|_| wait()),
+        |wait| filch::in_place_scope(|s| drop(s.spawn(wait))),
+        |wait| _ = filch::join(wait, || ()),
+    ];
+    for enter in entries {
+        let (pool, flags) = (any_wait_pool(1), Arc::new([Flag::new(), Flag::new()]));
+        let (completer, awaited) = filch::completer();
+        let (awaited, own) = (Mutex::new(Some(awaited)), flags.clone());
+        let first = pool.spawn(move || {
+            let wait = || {
+                own[0].raise();
+                own[1].hold();
+                lock(&awaited).take().unwrap().join().unwrap();
+            };
+            blocking(|| enter(&wait));
+        });
+        flags[0].hold();
+        let second = pool.spawn(move || first.join().unwrap());
+        let third = pool.spawn(move || completer.complete(()));
+        flags[1].raise();
+        second.join().unwrap();
+        third.join().unwrap();
+    }
+}
+
 #[test]
 fn a_pool_may_be_dropped_inside() {
     let _watchdog = watchdog();

@@ -251,6 +251,36 @@ fn a_helper_that_its_caller_finds_is_left_to_others() {
     });
 }
 
+/// A worker waits in an item of a task that has a handle. On top of that wait, it may run neither
+/// the helper that the item has called nor what ends the wait. The other worker is held.
+#[test]
+fn a_worker_that_waits_in_an_item_makes_way() {
+    let _watchdog = crate::common::watchdog();
+    let pool = crate::common::any_wait_builder().num_threads(2).build().unwrap();
+    let [waits, ended] = [(); 2].map(|()| std::sync::Arc::new(crate::common::Flag::new()));
+    pool.install(|| {
+        let (completer, awaited) = filch::completer::<()>();
+        let (item_waits, task_ended) = (waits.clone(), ended.clone());
+        let task = filch::spawn(move || {
+            let awaited = Mutex::new(Some(awaited));
+            (0..3).par_bridge().for_each(|_| {
+                let awaited = awaited.lock().unwrap().take();
+                if let Some(handle) = awaited {
+                    item_waits.raise();
+                    handle.join().unwrap();
+                }
+            });
+            // The end of this loop has to run the helper that is left to others.
+            (0..3).par_bridge().for_each(|_| _ = filch::yield_now());
+            task_ended.raise();
+        });
+        waits.hold();
+        filch::spawn(move || completer.complete(()));
+        ended.hold();
+        task.join().unwrap();
+    });
+}
+
 #[test]
 fn an_item_may_wait_for_a_later_one() {
     let pairs = crate::common::sized(2000, 50);
