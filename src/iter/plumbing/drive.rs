@@ -195,6 +195,7 @@ pub(crate) fn in_rows<T, F: Folder<T>>(mut items: impl Iterator<Item = T>, mut f
         if folder.full() {
             break;
         }
+        sim::point();
     }
     drop_first(items, folder)
 }
@@ -394,17 +395,17 @@ fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut 
         // Callers from outside have their turn: this loop may go on for long.
         worker.serve_late_callers();
     }
-    let took = lap(before, left);
+    let took = lap(before, length, left);
     let limit = pace.limit();
     pace.after(length, took, left, || is_wanted(limit))
 }
 
 /// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock, and
-/// another thread may have its turn now: after each of the last items, and some before.
+/// another thread may have its turn now: after each of the last blocks, or else every 64 items.
 #[inline]
-fn lap(before: &mut u64, left: usize) -> u64 {
+fn lap(before: &mut u64, length: usize, left: usize) -> u64 {
     if is_simulated() {
-        if left < 64 || left % 64 == UNKNOWN % 64 {
+        if left < 64 || length >= 64 - left % 64 {
             sim::point();
         }
         return BLOCK;
