@@ -65,7 +65,9 @@ where
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
     let is_alone = |worker: &Worker| worker.registry().workers().len() == 1 && !may_stop(worker);
-    if len <= max && Worker::current().is_some_and(is_alone) {
+    // Under a limit, a worker of another pool may fill the consumer.
+    let may_fill = || C::Folder::FILLS && innermost(|limit| limit.is_some());
+    if len <= max && Worker::current().is_some_and(is_alone) && !may_fill() {
         // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
         // with is to be seen by the compiler.
         return serially(producer, consumer);
