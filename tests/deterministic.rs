@@ -251,6 +251,24 @@ fn the_turn_changes_between_the_items_of_a_loop() {
     assert!(most > 20, "{most}");
 }
 
+/// Each of these loops has an endless piece without the wanted item, which stops when the worker of
+/// another piece has found it.
+#[test]
+fn the_turn_changes_in_an_endless_piece() {
+    let _watchdog = watchdog();
+    let (all, half) = (|| (0..usize::MAX).into_par_iter(), usize::MAX / 2);
+    for seed in 0..20 {
+        pool(2, seed).install(|| {
+            assert!(all().with_min_len(half).any(|n| n == 1_000));
+            assert!(all().map_init(|| (), |(), n| n).any(|n| n == half + 5_000));
+            let rows =
+                (0..2).into_par_iter().flat_map_iter(|i| (0..usize::MAX).map(move |n| (i, n)));
+            assert!(rows.clone().any(|at| at == (0, 5_000)));
+            assert!(rows.any(|at| at == (1, 5_000)));
+        });
+    }
+}
+
 #[test]
 fn panics_arrive_and_drops_are_counted_in_every_schedule() {
     let _watchdog = watchdog();

@@ -54,7 +54,9 @@ impl LoopSettings {
 
     /// Not generic, so it is compiled once and not for each loop.
     fn call(self, op: &mut (dyn FnMut() + Send)) {
-        let op = || match self.threads {
+        // The loop of a single worker may be a part of one in another pool, which may stop it.
+        let is_alone = self.pool.as_ref().is_some_and(|pool| pool.workers().len() == 1);
+        let op = || match self.threads.or(is_alone.then_some(1)) {
             Some(threads) => limited(threads, op),
             None => op(),
         };

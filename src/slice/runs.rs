@@ -27,9 +27,7 @@ where
     F: Fn(&T, &T) -> Ordering + Sync,
 {
     let len = v.len();
-    let [first, second, ..] = v else {
-        return true;
-    };
+    let [first, second, ..] = v else { return true };
     if compare(second, first) == Ordering::Less {
         let descends = first_run(v, &|a, b| compare(b, a) == Ordering::Less) == len;
         if descends {

@@ -31,9 +31,7 @@ impl<T> Carries<T> {
                 let next = match &total {
                     Some(total) => {
                         let next = op(total, &fold);
-                        // Not at the end of the closure: a panic there would leak the result.
-                        drop(fold);
-                        next
+                        drop_first(fold, next)
                     }
                     None => fold,
                 };
@@ -156,9 +154,7 @@ pub(super) fn inclusive_in_place<T: Clone + Send, O: Fn(&T, &T) -> T + Sync>(v: 
         if let (Some(before), Some(first)) = (before, block.first_mut()) {
             *first = op(&before, first);
         }
-        let Some((mut last, rest)) = block.split_first_mut() else {
-            return;
-        };
+        let Some((mut last, rest)) = block.split_first_mut() else { return };
         for element in rest {
             *element = op(last, element);
             last = element;

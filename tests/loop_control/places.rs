@@ -265,5 +265,8 @@ fn inner_loops_of_one_worker_stop() {
         assert_eq!(results.collect::<Result<(), _>>().err(), found);
         let steps = outer().flat_map(|i| many().num_threads(1).map(move |n| (i, n)));
         assert_eq!(steps.find_any(wanted), found);
+        let ones = [pool(1), pool(1)];
+        let apart = outer().flat_map(|i| all().with_pool(&ones[i]).map(move |n| (i, n)));
+        assert_eq!(apart.find_any(wanted), found);
     });
 }

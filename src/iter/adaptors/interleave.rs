@@ -143,10 +143,8 @@ impl<A: Iterator, B: Iterator<Item = A::Item>> Iterator for Interleaved<A, B> {
     }
 }
 
-impl<A, B> DoubleEndedIterator for Interleaved<A, B>
-where
-    A: DoubleEndedIterator,
-    B: DoubleEndedIterator<Item = A::Item>,
+impl<A: DoubleEndedIterator, B: DoubleEndedIterator<Item = A::Item>> DoubleEndedIterator
+    for Interleaved<A, B>
 {
     fn next_back(&mut self) -> Option<A::Item> {
         if self.turns.last_is_a() {
@@ -163,9 +161,7 @@ where
     }
 }
 
-impl<A, B> ExactSizeIterator for Interleaved<A, B>
-where
-    A: ExactSizeIterator,
-    B: ExactSizeIterator<Item = A::Item>,
+impl<A: ExactSizeIterator, B: ExactSizeIterator<Item = A::Item>> ExactSizeIterator
+    for Interleaved<A, B>
 {
 }

@@ -88,10 +88,8 @@ impl<It: Iterator, T, F: Fn(&mut T, It::Item) -> R, R> Iterator for MappedIter<'
     }
 }
 
-impl<It, T, F, R> DoubleEndedIterator for MappedIter<'_, It, T, F>
-where
-    It: DoubleEndedIterator,
-    F: Fn(&mut T, It::Item) -> R,
+impl<It: DoubleEndedIterator, T, F: Fn(&mut T, It::Item) -> R, R> DoubleEndedIterator
+    for MappedIter<'_, It, T, F>
 {
     fn next_back(&mut self) -> Option<R> {
         self.base.next_back().map(|item| (self.f)(&mut self.state, item))
@@ -102,10 +100,8 @@ where
     }
 }
 
-impl<It, T, F, R> ExactSizeIterator for MappedIter<'_, It, T, F>
-where
-    It: ExactSizeIterator,
-    F: Fn(&mut T, It::Item) -> R,
+impl<It: ExactSizeIterator, T, F: Fn(&mut T, It::Item) -> R, R> ExactSizeIterator
+    for MappedIter<'_, It, T, F>
 {
 }
 

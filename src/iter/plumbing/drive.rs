@@ -65,7 +65,9 @@ where
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
     let is_alone = |worker: &Worker| worker.registry().workers().len() == 1 && !may_stop(worker);
-    if len <= max && Worker::current().is_some_and(is_alone) {
+    // Under a limit, a worker of another pool may fill the consumer.
+    let may_fill = || C::Folder::FILLS && innermost(|limit| limit.is_some());
+    if len <= max && Worker::current().is_some_and(is_alone) && !may_fill() {
         // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
         // with is to be seen by the compiler.
         return serially(producer, consumer);
@@ -195,6 +197,7 @@ pub(crate) fn in_rows<T, F: Folder<T>>(mut items: impl Iterator<Item = T>, mut f
         if folder.full() {
             break;
         }
+        sim::point();
     }
     drop_first(items, folder)
 }
@@ -394,17 +397,17 @@ fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut 
         // Callers from outside have their turn: this loop may go on for long.
         worker.serve_late_callers();
     }
-    let took = lap(before, left);
+    let took = lap(before, length, left);
     let limit = pace.limit();
     pace.after(length, took, left, || is_wanted(limit))
 }
 
 /// Returns the time since the last lap. In a simulated pool, nothing may depend on the clock, and
-/// another thread may have its turn now: after each of the last items, and some before.
+/// another thread may have its turn now: after each of the last blocks, or else every 64 items.
 #[inline]
-fn lap(before: &mut u64, left: usize) -> u64 {
+fn lap(before: &mut u64, length: usize, left: usize) -> u64 {
     if is_simulated() {
-        if left < 64 || left % 64 == UNKNOWN % 64 {
+        if left < 64 || length >= 64 - left % 64 {
             sim::point();
         }
         return BLOCK;

@@ -88,8 +88,7 @@ impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
             return None;
         };
         let (left, right) = self.rest.take()?.split_at(end);
-        let right =
-            Cuts { rest: Some(right), pattern: self.pattern, mode: self.mode, whole: false };
+        let right = Cuts { rest: Some(right), ..*self };
         if self.mode == Mode::Inclusive {
             self.rest = Some(left);
         } else {

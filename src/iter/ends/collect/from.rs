@@ -84,7 +84,8 @@ macro_rules! from_pairs {
             fn from_par_iter<I: IntoParallelIterator<Item = $item>>(par_iter: I) -> Self {
                 let mut two = (Made(None), Made(None));
                 two.par_extend(par_iter);
-                (two.0.get(), two.1.get())
+                let (Made(Some(a)), Made(Some(b))) = two else { unreachable!("both are made") };
+                (a, b)
             }
         }
     )*};
@@ -97,12 +98,6 @@ from_pairs! {
 
 /// A collection that is made when it is "extended".
 struct Made<C>(Option<C>);
-
-impl<C> Made<C> {
-    fn get(self) -> C {
-        self.0.expect("it was extended")
-    }
-}
 
 impl<T: Send, C: FromParallelIterator<T>> ParallelExtend<T> for Made<C> {
     fn par_extend<I: IntoParallelIterator<Item = T>>(&mut self, par_iter: I) {
