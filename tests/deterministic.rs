@@ -368,9 +368,10 @@ fn another_thread_is_refused() {
     thread::spawn(move || {
         let refused = |op: &dyn Fn()| {
             let panic = catch_unwind(AssertUnwindSafe(op)).unwrap_err();
-            let text = panic.downcast::<String>().map_or("?".into(), |text| *text);
-            let text = if text == "?" { "the thread that it was built on".into() } else { text };
-            assert!(text.contains("the thread that it was built on"), "{text}");
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            let is_meant = text.is_some_and(|it| it.contains("the thread that it was built on"));
+            assert!(is_meant, "{text:?}");
         };
         refused(&|| theirs.install(|| ()));
         refused(&|| _ = theirs.join(|| 1, || 2));

@@ -18,6 +18,7 @@ const CHILD: &str = "COMPAT_TEST_CHILD";
 fn alone(name: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Output {
     if std::env::var_os(CHILD).is_some() {
         body();
+        println!("{CHILD} has run");
         std::process::exit(0);
     }
     let mut process = Command::new(std::env::current_exe().unwrap());
@@ -31,7 +32,10 @@ fn alone(name: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Outpu
 #[track_caller]
 fn succeeds(output: Output) -> String {
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let text = String::from_utf8(output.stdout).unwrap();
+    // A child that finds no test of this name succeeds as well.
+    assert!(text.contains(&format!("{CHILD} has run")), "{text}");
+    text
 }
 
 // ---- FILCH_WAIT ----
