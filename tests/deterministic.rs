@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::{Ledger, boom, caught, failed_with, own_process, say, stderr, tells, watchdog};
 use filch::graph::Graph;
 use filch::prelude::*;
-use filch::{BuildErrorKind, JoinHandle, ThreadPool, ThreadPoolBuilder, schedule_point};
+use filch::{BuildErrorKind, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, schedule_point};
 
 fn pool(threads: usize, seed: u64) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).deterministic(seed).build().unwrap()
@@ -1010,5 +1010,30 @@ fn no_schedule_depends_on_how_long_tasks_take() {
     };
     for seed in 0..5 {
         assert_eq!(schedule(seed, 0), schedule(seed, 1), "seed {seed}");
+    }
+}
+
+/// A task that waits is under a member, and a member's wait could run what joins this task.
+#[test]
+fn a_member_is_not_under_what_joins_the_task_under_another() {
+    let _watchdog = watchdog();
+    let points = || (0..20).for_each(|_| schedule_point());
+    for seed in 0..40 {
+        let pool = ThreadPoolBuilder::new().num_threads(3).task_order(TaskOrder::OldestFirst);
+        let pool = pool.deterministic(seed).build().unwrap();
+        let first = pool.spawn(points);
+        let waits = Mutex::new(Some(pool.spawn(move || first.join().unwrap())));
+        let joins = Mutex::new(None);
+        let member = |member: &mut filch::Member<'_>| {
+            let waits = waits.lock().unwrap().take();
+            if let Some(waits) = waits {
+                let joined = filch::spawn(move || waits.join().unwrap());
+                *joins.lock().unwrap() = Some(joined);
+            }
+            filch::scope(|s| drop(s.spawn(points)));
+            member.barrier();
+        };
+        pool.gang(3, member).unwrap();
+        joins.into_inner().unwrap().unwrap().join().unwrap();
     }
 }

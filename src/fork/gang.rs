@@ -30,6 +30,7 @@
 //!    them waited at the barrier, it would be complete. So one of them runs, or waits for something
 //!    younger, or is below something younger. Along a chain of waits the times grow, so the chain
 //!    cannot close to a cycle. (This extends lemma 1 of `worker/wait.rs`.)
+//!    Nor is a member under a job that joins a task: its waits run only jobs of the gang's tag.
 //! 3. *No member waits at a barrier for one that has left.* A member that leaves wakes all others
 //!    (`leave`). A member that waits, or arrives later, finds that the barrier cannot be complete,
 //!    and panics. That a member which sleeps is woken is lemma 2 of `barrier.rs`.
@@ -184,8 +185,10 @@ where
         gang.relay.start(registry.sleep(), 1);
         if !is_queued {
             gang.begin();
+            let outer = caller.enter_tag(gang.tag());
             // SAFETY: the job is not queued, so it is run once, here. It has begun.
             unsafe { jobs[0].run(caller) };
+            caller.set_word(outer);
         }
         // Members often end at about the same time.
         gang.spin(AT_END, || gang.done());

@@ -28,7 +28,7 @@ pub(super) struct Gang<'g> {
     registry: &'g Registry,
     /// Wakes the worker of each member. The first one is the caller.
     pub(super) relay: Relay,
-    /// See `Registry::tag_of_tasks`.
+    /// That of the members: what joins a task under another member must not run on top of them.
     tag: Tag,
     /// The context of the caller.
     pub(super) context: ContextRef,
@@ -99,7 +99,7 @@ impl<'g> Gang<'g> {
     }
 
     pub(super) fn tag(&self) -> usize {
-        self.registry.tag_of_tasks(&self.tag)
+        self.tag.address()
     }
 
     /// A member begins: its worker waits, and runs nothing, until all have.
