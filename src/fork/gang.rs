@@ -82,9 +82,10 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 ///
 /// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
 /// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,
-/// which then cannot continue. Joins, scopes and loops within a member are fine. A job that holds a
-/// lock across a `join` or another wait, and a task on another worker that waits for this lock, can
-/// keep a gang from getting its workers for ever: see [locks and
+/// which then cannot continue. Joins, scopes and loops within a member are fine: while it waits for
+/// them, its worker begins no task from outside the gang. A job that holds a lock across a `join`
+/// or another wait, and a task on another worker that waits for this lock, can keep a gang from
+/// getting its workers for ever: see [locks and
 /// deadlocks](crate::guide::faq#locks-and-deadlocks).
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use crate::sleep::Event;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::fifo::Fifos;
 use crate::task::{Handle, Home, Kept, NamedPanic, new_task};
+use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Tag, Worker, inherited_context};
 
@@ -27,7 +28,7 @@ pub(super) struct Tasks {
     /// The opener; null once the thread that opened the scope has handed off its core in the wait
     /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
     local: AtomicPtr<Worker>,
-    /// See `Registry::tag_of_tasks`.
+    /// The scope's own, whose parent is the opener's.
     tag: Tag,
     /// The opener's context, which the tasks have as well. The opener waits for them.
     context: ContextRef,
@@ -170,8 +171,13 @@ impl Tasks {
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
+    /// The isolation tag of the tasks. Under `OwnDescendants` it tells them from the opener's other
+    /// work.
     fn tag(&self) -> usize {
-        self.registry().tag_of_tasks(&self.tag)
+        match self.registry().settings().wait_policy {
+            WaitPolicy::AnyWork => self.tag.parent(),
+            WaitPolicy::OwnDescendants => self.tag.address(),
+        }
     }
 
     /// Gives a new task the tag of this scope alone, until it begins.

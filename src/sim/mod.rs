@@ -44,9 +44,9 @@ const IDLE: usize = 0;
 /// A point at which a deterministic pool may let another of its threads go on. On other threads it
 /// does nothing.
 ///
-/// The runtime has such points where work is forked, spawned, stolen, awaited and ended, and between
-/// the items of a parallel loop. A program whose tasks share data by atomics or locks can add more,
-/// between two accesses that another thread might come between: see
+/// The runtime has such points where work is forked, spawned, stolen, awaited and ended, and
+/// between the items of a parallel loop. A program whose tasks share data by atomics or locks can
+/// add more, between two accesses that another thread might come between: see
 /// `ThreadPoolBuilder::deterministic` (feature `deterministic`). A loop that waits for another task
 /// without a call to this crate needs one, or the other task never runs.
 ///

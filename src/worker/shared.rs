@@ -17,7 +17,7 @@ use super::callers::Callers;
 use super::counters::{LiveCounters, WorkerCounters};
 use super::handlers::Handlers;
 use super::pool_counts::PoolCounts;
-use super::settings::{Settings, TaskOrder, WaitPolicy};
+use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
 use super::task_times::{Oldest, TaskTimes};
 use super::threads::Threads;
@@ -434,16 +434,6 @@ impl Registry {
     #[inline]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Returns the isolation tag of the jobs for which one wait is made. Under
-    /// `WaitPolicy::OwnDescendants` it is `tag`, which tells them from the waiter's other work.
-    /// Otherwise it is the parent of `tag`: the waiter's own.
-    pub(crate) fn tag_of_tasks(&self, tag: &Tag) -> usize {
-        match self.settings.wait_policy {
-            WaitPolicy::AnyWork => tag.parent(),
-            WaitPolicy::OwnDescendants => tag.address(),
-        }
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
