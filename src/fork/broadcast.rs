@@ -72,9 +72,9 @@ impl<OP> Parts<OP> {
 /// If a thread from outside has borrowed the worker's core (see [`join`](crate::join)), that thread
 /// runs it.
 ///
-/// A worker that waits in a task runs `op` on top of that task, which cannot go on before `op`
-/// returns. So `op` must not wait (by a handle, a lock or a message) for a task that may itself be
-/// waiting: if `op` is on top of that task, it waits for ever.
+/// If the worker waits in a task that `op` may join, a spare thread takes its core and runs `op`:
+/// see [`WaitPolicy`](crate::WaitPolicy), which also says when there is none. Then `op` runs on top
+/// of that task, and must not join it.
 ///
 /// # Panics
 /// If `op` panics, the first panic is resumed when all calls have ended. Also panics if the global

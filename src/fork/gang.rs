@@ -19,10 +19,10 @@
 //! # Lemmas
 //! 1. *A gang gathers.* Take the first gang in the order that has not gathered, and a worker of it
 //!    that has not begun the gang's job. That worker runs something else, which ends or waits by
-//!    the pool. Every such wait runs pinned jobs, and the gang's job is the first of them: the
-//!    gangs before it have gathered, so they have no queued jobs left. The worker is not waiting to
-//!    gather for another gang: that gang would be later in the order, and by invariant 1 the worker
-//!    would have begun this gang's job first.
+//!    the pool. Every such wait runs pinned jobs or hands off the core for them, and the gang's job
+//!    is the first of them: the gangs before it have gathered, so they have no queued jobs left. The
+//!    worker is not waiting to gather for another gang: that gang would be later in the order, and
+//!    by invariant 1 the worker would have begun this gang's job first.
 //! 2. *Gangs do not deadlock with each other, nor with joins and scopes.* Assign to each job the
 //!    time at which it began, and to all members of a gang the time at which the gang gathered. By
 //!    invariant 2, what is on top of a frame began after that frame. In a join or a scope, a frame
@@ -30,7 +30,8 @@
 //!    them waited at the barrier, it would be complete. So one of them runs, or waits for something
 //!    younger, or is below something younger. Along a chain of waits the times grow, so the chain
 //!    cannot close to a cycle. (This extends lemma 1 of `worker/wait.rs`.)
-//!    Nor is a member under a job that joins a task: its waits run only jobs of the gang's tag.
+//!    Nor is a member under a job that joins a task, or on top of a task that it may join: by the
+//!    invariant of `worker/wait.rs`, since a member has the gang's tag.
 //! 3. *No member waits at a barrier for one that has left.* A member that leaves wakes all others
 //!    (`leave`). A member that waits, or arrives later, finds that the barrier cannot be complete,
 //!    and panics. That a member which sleeps is woken is lemma 2 of `barrier.rs`.
@@ -76,17 +77,17 @@ static ORDER: PerProcess<parking_lot::Mutex<()>> = PerProcess::new();
 /// The members begin together, once each of them has a worker. Sleeping workers are preferred. A
 /// busy worker joins the gang when its job ends or waits. The members that have a worker wait for
 /// it, and run nothing else until all have one. Gangs may be nested, and several threads may call
-/// them: then a worker can run members of two gangs, one on top of the other on its stack. While a
-/// member waits at a barrier, its worker runs members of other gangs, broadcasts, and work that
-/// threads of other pools have given to this pool, but no other tasks.
+/// them. While a member waits at a barrier, its worker runs members of other gangs, broadcasts, and
+/// work that threads of other pools have given to this pool, but no other tasks. If such a job may
+/// join the task or the gang that waits, a spare thread takes the worker's core and runs it: see
+/// [`WaitPolicy`](crate::WaitPolicy). The same holds for a member that begins while its worker
+/// waits in a task. (If there is no spare thread, the member runs on top of that task, and must not
+/// join it.)
 ///
-/// A member must not wait, by a handle, a lock or a message, for a task that may itself be waiting.
-/// Like the closure of a [`broadcast`](crate::broadcast), the member may run on top of that task,
-/// which then cannot continue. Joins, scopes and loops within a member are fine: while it waits for
-/// them, its worker begins no task from outside the gang. A job that holds a lock across a `join`
-/// or another wait, and a task on another worker that waits for this lock, can keep a gang from
-/// getting its workers for ever: see [locks and
-/// deadlocks](crate::guide::faq#locks-and-deadlocks).
+/// Joins, scopes and loops within a member are fine: while it waits for them, its worker begins no
+/// task from outside the gang. A job that holds a lock across a `join` or another wait, and a task
+/// on another worker that waits for this lock, can keep a gang from getting its workers for ever:
+/// see [locks and deadlocks](crate::guide::faq#locks-and-deadlocks).
 ///
 /// # Errors
 /// Returns a [`GangError`] if the pool has fewer workers than there are members. A worker that

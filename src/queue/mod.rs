@@ -7,6 +7,7 @@ mod front;
 mod join_queue;
 #[cfg(all(test, loom))]
 mod models;
+mod pinned_queue;
 #[cfg(all(test, not(loom)))]
 mod slots;
 mod spawn_queue;
@@ -15,6 +16,7 @@ mod thieves;
 pub(crate) use deque::{Injector, Stealer, Worker as Deque, prepare, until_sure};
 pub(crate) use front::ForkFront;
 pub(crate) use join_queue::{ForkQueue, Popped, Published};
+pub(crate) use pinned_queue::PinnedQueue;
 pub(crate) use spawn_queue::TaskQueue;
 
 use std::time::Duration;

@@ -112,8 +112,12 @@ impl Worker {
     }
 
     pub(super) fn pop_pinned(&self) -> Option<JobRef> {
-        let own = if self.pinned.is_empty() { None } else { until_sure(|| self.pinned.steal()) };
-        own.or_else(|| self.pop_stray_pinned())
+        self.pop_pinned_if(|_| true)
+    }
+
+    /// Takes the first pinned job, if `may_take` returns `true` for it.
+    pub(super) fn pop_pinned_if(&self, may_take: impl Fn(&JobRef) -> bool) -> Option<JobRef> {
+        self.pinned.pop_if(&may_take).or_else(|| self.pop_stray_pinned(may_take))
     }
 
     pub(super) fn cross_job(&self) -> Option<JobRef> {

@@ -2,8 +2,8 @@
 //! and takes it back.
 //!
 //! A worker's *core* is its index and its queues; the thread that has it acts as the worker. A
-//! worker that waits for another pool may be asked to run a *cross-pool job* (`wait.rs`), which
-//! could wait for ever on top of the wait. A worker that calls a closure of the user's which may
+//! worker that waits may be asked to run a *cross-pool job* or a pinned one (`wait.rs`), which could
+//! wait for ever on top of the wait. A worker that calls a closure of the user's which may
 //! block (`fork/blocking.rs`) should leave its core to other work. So such a worker
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it

@@ -7,7 +7,6 @@ use super::shared::{JobRef, JoinHeader, Worker};
 #[cfg(feature = "futures")]
 use crate::job::ANY_TAG;
 use crate::job::ancestors;
-use crate::queue::until_sure;
 use crate::queue::{Popped, TaskQueue};
 use crate::sim;
 use crate::sync::Ordering;
@@ -177,11 +176,11 @@ impl Worker {
     }
 
     /// Takes a job pinned to a worker that has no thread, if some worker will never have one.
-    pub(super) fn pop_stray_pinned(&self) -> Option<JobRef> {
+    pub(super) fn pop_stray_pinned(&self, may_take: impl Fn(&JobRef) -> bool) -> Option<JobRef> {
         if !self.registry().has_empty_cores() {
             return None;
         }
-        self.without_thread().find_map(|other| until_sure(|| other.pinned.steal()))
+        self.without_thread().find_map(|other| other.pinned.pop_if(&may_take))
     }
 
     pub(super) fn sees_stray_pinned(&self) -> bool {

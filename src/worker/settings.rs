@@ -11,16 +11,16 @@ use crate::sim::Simulation;
 #[non_exhaustive]
 pub enum WaitPolicy {
     /// First what serves the wait, else any job, so no core is idle while there is work. At most 18
-    /// unrelated jobs are on one stack (not counting broadcasts, and what
-    /// [`yield_now`](crate::yield_now) runs).
+    /// unrelated jobs are on one stack (not counting what [`yield_now`](crate::yield_now) runs).
     ///
     /// Under either policy, a wait for another pool begins only jobs that threads of other pools
     /// ask for: what they hand over by [`install`](crate::ThreadPool::install) and the like, what
     /// they spawn here, and tasks whose handles they join. So if all jobs of a pool of `n` workers
     /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.
     ///
-    /// If the wait is part of a task that such a job may join, the job must not run on top of the
-    /// wait. The worker's thread then hands its core to a *spare thread*, which runs the job, and
+    /// If the wait is part of a task that such a job, the closure of a
+    /// [`broadcast`](crate::broadcast) or a member of a [`gang`](crate::gang()) may join, this must
+    /// not run on top of the wait. The worker's thread then hands its core to a *spare thread*, which runs it, and
     /// takes the core back when the wait is over and the spare thread ends a job or waits. The pool
     /// starts at most [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), and keeps
     /// them to its end.

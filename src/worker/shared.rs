@@ -29,7 +29,7 @@ use crate::os;
 use crate::os::clock::nanos;
 use crate::os::generation::Generation;
 use crate::os::thread;
-use crate::queue::{self, ForkQueue, Injector, TaskQueue};
+use crate::queue::{self, ForkQueue, Injector, PinnedQueue, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
@@ -80,7 +80,7 @@ pub(crate) struct Worker {
     /// Tasks of high and of low priority. Made when the first of these is spawned.
     pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only.
-    pub(super) pinned: Injector<JobRef>,
+    pub(super) pinned: PinnedQueue<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
     /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
@@ -229,7 +229,7 @@ impl Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
             own_queues: OnceLock::new(),
-            pinned: Injector::new(),
+            pinned: PinnedQueue::new(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),

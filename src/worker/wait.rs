@@ -15,7 +15,8 @@
 //! sleeps, even if there is no work yet. In a pool that has ended, no thread would take the core.
 //! There the waiter runs any job, and sleeps as in a free wait.
 //!
-//! A *pinned* job (of a broadcast or a gang) is for one worker alone, which runs it in any wait.
+//! A *pinned* job (of a broadcast or a gang) is for one worker alone. Every wait of that worker
+//! takes it.
 //!
 //! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
@@ -25,18 +26,19 @@
 //!
 //! Cross-pool jobs have a queue of their own. Every wait takes from it. (Under
 //! `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs that
-//! are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job to run
-//! on top of the wait, the worker runs it there. If not, the worker hands off its core to a spare
-//! thread (`hand_off.rs`). That thread runs only cross-pool jobs and pinned jobs, and then passes
-//! the core on to a thread that waits without a core.
+//! are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job or a
+//! pinned job to run on top of the wait, the worker runs it there. If not, the worker hands off its
+//! core to a spare thread before it sleeps (`hand_off.rs`). That thread runs such jobs, and then
+//! passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
-//! or part of what A waits for, or pinned. A job gets a tag of its own in two cases:
+//! or part of what A waits for. A job gets a tag of its own in two cases:
 //! - It has no tag, and more than [`MOST_STACKED`] jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
-//! - It runs inside a task with a tag without being part of that task: a pinned job, or one that
-//!   `yield_now` runs. Another job of the work that it belongs to may be waiting for that task.
+//! - It runs inside a task with a tag without being part of that task: `yield_now` runs it, or the
+//!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting for
+//!   that task.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -48,7 +50,7 @@
 //!    that is queued or has begun ends before the future does.
 //! 3. *A job that a thread waits for begins.*
 //!    - A cross-pool job: some worker of its pool waits, or returns to the bottom of its stack. In
-//!      either case that worker takes cross-pool jobs.
+//!      either case that worker takes cross-pool jobs. Likewise a pinned job, for its worker.
 //!    - A job of the waiter's own pool, if the waiter has its core: the waiter itself can run it.
 //!      A worker that waits for another pool reinjects its own tasks before it sleeps.
 //!    - A job of the waiter's own pool, if the waiter is without its core, because another thread
@@ -71,10 +73,10 @@
 //!   complete, just as for a lock that the frame holds;
 //! - with `OwnDescendants`, a wait for a completer that only a task of the same pool would
 //!   complete, if all workers wait;
-//! - a cross-pool job that runs on top of a wait where it should not, because the core cannot be
-//!   handed off: with `OwnDescendants`, in a pool whose threads the user starts, if the system
-//!   refuses to start a thread, or if the limit of spare threads is reached. A dump reports such a
-//!   wait. A gang's member that waits at a barrier waits as for another pool, so with
+//! - a cross-pool job or a pinned job that runs on top of a wait where it should not, because the
+//!   core cannot be handed off: with `OwnDescendants`, in a pool whose threads the user starts, if
+//!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
+//!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so with
 //!   `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
 //!
@@ -194,7 +196,7 @@ impl Worker {
         round: u32,
         hand_offs: &mut HandOffs,
     ) -> Option<JobRef> {
-        let found = self.find_in_wait(wait, MOST_REINJECTED);
+        let found = self.find_in_wait(wait, MOST_REINJECTED, hand_offs);
         let found = found.or_else(|| self.cross_job_in_wait(wait, hand_offs));
         found.or_else(|| if round < ROUNDS { None } else { self.lower_in_wait(wait) })
     }
@@ -213,13 +215,16 @@ impl Worker {
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
     /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
     /// as many from the injector.
-    fn find_in_wait(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
+    fn find_in_wait(&self, wait: &impl Wait, most: usize, hand_offs: &HandOffs) -> Option<JobRef> {
+        // Before this worker sleeps, it hands off its core for a pinned job that it leaves here.
+        let may_run_pinned =
+            |job: &JobRef| self.may_run_on_top(job, wait) || !self.may_hand_off(hand_offs);
         if wait.is_for_other_pool() {
-            return self.pop_pinned();
+            return self.pop_pinned_if(may_run_pinned);
         }
         let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-        let near = self.own_task(wait, most, false).or_else(|| self.leapfrog(wait));
-        near.or_else(cross_job).or_else(|| {
+        let own = self.own_task(wait, most, false).or_else(|| self.pop_pinned_if(may_run_pinned));
+        own.or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(|| {
             let searches = self.sleep().is_searcher(self.index) || !self.may_run_any(wait);
             if searches { self.foreign(wait, most) } else { None }
         })
@@ -231,7 +236,7 @@ impl Worker {
             return self.own_cross_job(wait);
         }
         let job = self.cross_job()?;
-        if self.may_run_cross_job(&job, wait) || !self.may_hand_off(hand_offs) {
+        if self.may_run_on_top(&job, wait) || !self.may_hand_off(hand_offs) {
             return Some(job);
         }
         // Before this worker sleeps, it hands off its core for this cross-pool job.
@@ -264,20 +269,21 @@ impl Worker {
         })
     }
 
-    /// Whether a cross-pool job may run on top of this wait, by the rules for a wait for this pool.
-    fn may_run_cross_job(&self, job: &JobRef, wait: &impl Wait) -> bool {
+    /// Whether a cross-pool job or a pinned job may run on top of this wait, by the rules for a wait
+    /// for this pool.
+    fn may_run_on_top(&self, job: &JobRef, wait: &impl Wait) -> bool {
         let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_STACKED;
         let is_near = || self.tag() == job.tag() || is_awaited(job, wait);
         is_free || self.may_run_any(wait) || job.is_empty() || is_near()
     }
 
-    /// Takes the newest of this worker's tasks that it may run, else a job pinned to it. If
-    /// `takes_any`, it may run every task. Every so often it takes pinned jobs, cross-pool jobs and
-    /// injected jobs first, so that these do not starve. Reinjects jobs that it may not run.
+    /// Takes the newest of this worker's tasks that it may run. If `takes_any`, it may run every
+    /// task. Every so often it takes pinned jobs, cross-pool jobs and injected jobs first, so that
+    /// these do not starve. Reinjects jobs that it may not run.
     #[inline(always)]
     fn own_task(&self, wait: &impl Wait, most: usize, takes_any: bool) -> Option<JobRef> {
         match self.looks_aside() {
-            Aside::Nowhere if takes_any => self.newest_task().or_else(|| self.pop_pinned()),
+            Aside::Nowhere if takes_any => self.newest_task(),
             Aside::Nowhere => self.own_newest_task(wait, most),
             aside => self.own_task_aside(wait, most, aside),
         }
@@ -301,8 +307,10 @@ impl Worker {
         from_outside: bool,
     ) -> Option<JobRef> {
         if from_outside {
+            let takes_pinned = self.may_run_any(wait) || self.waits_for_own_work();
+            let pinned = if takes_pinned { self.pop_pinned() } else { None };
             let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-            let job = self.pop_pinned().or_else(cross_job);
+            let job = pinned.or_else(cross_job);
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
@@ -312,7 +320,7 @@ impl Worker {
 
     #[inline]
     fn own_newest_task(&self, wait: &impl Wait, most: usize) -> Option<JobRef> {
-        self.accept_one(wait, most, || self.newest_task()).or_else(|| self.pop_pinned())
+        self.accept_one(wait, most, || self.newest_task())
     }
 
     /// Steals a fork of the worker that runs what is awaited.
@@ -463,12 +471,14 @@ impl Worker {
         if self.must_leave(wait) {
             return Seen::Reason;
         }
-        let job = self.find_in_wait(wait, usize::MAX);
+        let job = self.find_in_wait(wait, usize::MAX, hand_offs);
         if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, hand_offs)) {
             return Seen::Job(job);
         }
         let cross_job_waits = hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
-        let work_waits = || cross_job_waits || wait.is_external() || self.is_missed();
+        let pinned_job_waits = || self.has_pinned() || self.sees_stray_pinned();
+        let work_waits =
+            || cross_job_waits || pinned_job_waits() || wait.is_external() || self.is_missed();
         if self.may_hand_off(hand_offs) && work_waits() {
             return Seen::OthersJob;
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use filch::{JoinError, ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use filch::{JoinError, JoinHandle, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// Set in a process that [`own_process`] started, to the test's name.
 const CHILD: &str = "FILCH_TEST_CHILD";
@@ -526,4 +526,24 @@ pub fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
         .build()
         .unwrap();
     (pool, noted)
+}
+
+/// Spawns a task that waits for another task for some time. Returns its handle, and the index of
+/// the worker on which it waits. Needs two workers.
+pub fn task_that_waits(pool: &ThreadPool) -> (JoinHandle<()>, usize) {
+    let place = Arc::new(AtomicUsize::new(usize::MAX));
+    let found = place.clone();
+    let waits = pool.spawn(move || {
+        let begun = Arc::new(Flag::new());
+        let flag = begun.clone();
+        let held = filch::spawn(move || {
+            flag.raise();
+            rest(Duration::from_millis(20));
+        });
+        begun.hold();
+        place.store(filch::current_thread_index().unwrap(), Ordering::SeqCst);
+        held.join().unwrap();
+    });
+    eventually("the task waits", || found.load(Ordering::SeqCst) != usize::MAX);
+    (waits, found.load(Ordering::SeqCst))
 }
