@@ -61,7 +61,8 @@ impl<T> JoinHandle<T> {
     /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
     ///
     /// # Panics
-    /// Panics if the handle was polled as a future and has already given its result.
+    /// Panics if the caller is the task itself or part of it, and if the handle was polled as a
+    /// future and has already given its result.
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.expect(COMPLETED).join()
     }

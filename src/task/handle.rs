@@ -13,8 +13,7 @@ use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
-use crate::job::Priority;
-use crate::job::outcome;
+use crate::job::{self, Priority, outcome, tag_of};
 use crate::latch::{Awaited, AwaitedTask, EXTERNAL, Kind};
 use crate::os::generation;
 use crate::sim;
@@ -110,8 +109,8 @@ impl<T> Handle<T> {
     /// other worker runs other work, and any other thread sleeps.
     ///
     /// # Panics
-    /// Panics if this is the child of a `fork()` and the task is one of the parent's that has not
-    /// ended.
+    /// Panics if the caller is part of the task; or if this is the child of a `fork()` and the task
+    /// is one of the parent's that has not ended.
     pub(crate) fn join(mut self) -> Result<T, JoinError> {
         self.forget_waiting();
         match Worker::current() {
@@ -125,10 +124,21 @@ impl<T> Handle<T> {
         if self.is_lost(caller) {
             generation::refuse();
         }
+        assert!(
+            !self.is_around_caller(),
+            "a task must not join itself or a task that it is part of"
+        );
         let request = self.request();
         self.wait_for();
         drop(request);
         self.take()
+    }
+
+    /// Whether the caller is part of the task, which therefore cannot end before the caller.
+    fn is_around_caller(&self) -> bool {
+        let tag = tag_of(Worker::current_word());
+        // SAFETY: what the caller runs under is a task or a tag that has not ended.
+        unsafe { job::ancestors(tag) }.any(|tag| tag == self.task.addr().get())
     }
 
     /// Whether the task will never end, since its pool was built before a `fork()` and this process

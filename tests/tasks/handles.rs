@@ -582,3 +582,33 @@ fn a_waker_may_panic_or_use_the_pool() {
         assert!(noted == [7] || noted == [6, 7], "{noted:?}");
     }
 }
+
+// ---- joins that could never end ----
+
+#[test]
+fn a_join_of_a_task_by_its_own_part_panics() {
+    let _watchdog = watchdog();
+    let pool = Arc::new(pool(2));
+    let joins: [fn(JoinHandle<()>); 5] = [
+        |task| drop(task.join()),
+        |task| drop(filch::join(|| (), || task.join())),
+        |task| filch::scope(|scope| drop(scope.spawn(move || task.join()))),
+        |task| drop(filch::blocking(|| task.join())),
+        |task| drop(crate::common::pool(1).install(|| task.join())),
+    ];
+    for join in joins {
+        let given = Arc::new(Mutex::new(None));
+        let panicked = Arc::new(Mutex::new(None));
+        let (taken, outcome) = (given.clone(), panicked.clone());
+        let task = pool.spawn(move || {
+            eventually("the handle is there", || taken.lock().unwrap().is_some());
+            let own: JoinHandle<()> = taken.lock().unwrap().take().unwrap();
+            *outcome.lock().unwrap() = Some(catch_unwind(AssertUnwindSafe(|| join(own))));
+        });
+        *given.lock().unwrap() = Some(task);
+        eventually("the task ends", || panicked.lock().unwrap().is_some());
+        let payload = panicked.lock().unwrap().take().unwrap().unwrap_err();
+        let text = payload.downcast_ref::<&str>().copied().unwrap_or_default();
+        assert!(text.starts_with("a task must not join itself"), "{text:?}");
+    }
+}
