@@ -13,8 +13,8 @@ use filch::pipeline::{PipelineError, StageKind, chunks};
 use filch::{CancelReason, CancelToken, JoinHandle, pipeline, try_pipeline};
 
 use crate::common::{
-    Ledger, THREADS, TIME, Token, boom, caught, is_simulated_without, lock, one_a_seed, pool, rest,
-    seed, settings, sized, step_aside, watchdog,
+    Ledger, THREADS, TIME, Token, any_wait_builder, boom, caught, is_simulated_without, lock,
+    one_a_seed, pool, rest, seed, settings, sized, step_aside, watchdog,
 };
 use crate::faults::{Fault, drive};
 use crate::{Random, mix};
@@ -536,7 +536,7 @@ fn other_work_has_its_turn_beside_a_pipeline() {
         return;
     }
     let is_over = Arc::new(AtomicBool::new(false));
-    let pool = pool(1);
+    let pool = any_wait_builder().num_threads(1).build().unwrap();
     let source = (0..10_000_000).take_while(|item| {
         if *item == 1 {
             let (pool, is_over) = (&pool, is_over.clone());
