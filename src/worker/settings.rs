@@ -16,8 +16,9 @@ pub enum WaitPolicy {
     ///
     /// Under either policy, a wait for another pool begins only jobs that threads of other pools
     /// ask for: what they hand over by [`install`](crate::ThreadPool::install) and the like, what
-    /// they spawn here, and tasks whose handles they join. So if all jobs of a pool of `n` workers
-    /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.
+    /// they spawn here at normal [priority](crate::Priority), and tasks whose handles they join. So
+    /// if all jobs of a pool of `n` workers wait for another pool, `n` of them have begun. If
+    /// nothing is asked for, the worker sleeps.
     ///
     /// If the wait is part of a task that such a job may join, the job must not run on top of the
     /// wait. The worker's thread then hands its core to a *spare thread*, which runs the job, and
