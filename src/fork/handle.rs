@@ -73,7 +73,9 @@ impl<T> JoinHandle<T> {
     /// It looks at the clock only between jobs, so it may return much later than `limit`. With a
     /// `limit` of zero it runs nothing. If the task belongs to another pool, the worker does not
     /// ask that pool to begin it, unlike `join`. While the worker sleeps, an extra thread watches
-    /// the clock. If the system refuses that thread, the handle comes back early.
+    /// the clock. If the system refuses that thread, the handle comes back early. Inside a
+    /// task that has a handle, a `limit` of some microseconds is over before the worker hands off
+    /// its core. A loop of such calls may wait for ever for a future or a completer.
     ///
     /// # Errors
     /// Returns the handle if the task has not ended in time.

@@ -37,7 +37,8 @@ use crate::worker::{share_current, under, with_current_context};
 /// `par_stable_partition`, `par_retain` and `par_dedup`.
 ///
 /// Plain loops and scopes also go on to their ends if the program is compiled with
-/// `panic = "abort"`, or if the thread unwinds already: a destructor may use them.
+/// `panic = "abort"`, or if the thread unwinds already: a destructor may use them. What such a
+/// thread forks has no token, even in a job that it runs on top of a wait in a destructor.
 ///
 /// # Regions in regions
 /// If regions are nested, work in the inner one stops when the token of either is cancelled, and

@@ -20,7 +20,8 @@
 //!
 //! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
-//! 2. a task that W spawns in this pool, and each task of a scope for which W waits;
+//! 2. a task that W spawns in this pool at normal priority (one of high or low priority keeps its
+//!    place in the order of all), and each task of a scope for which W waits;
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
