@@ -472,6 +472,11 @@ fn outside_calls_get_through_to_a_loop_of_another_caller() {
             assert!((0..u64::MAX).into_par_iter().any(|_| flag.is_up()));
         });
     }
+    for threads in [1, 2, 4] {
+        check_late_caller(threads, |flag| {
+            assert!((0..u64::MAX).par_bridge().any(|_| flag.is_up()));
+        });
+    }
 }
 
 #[test]

@@ -115,25 +115,29 @@ where
         }
     }
 
-    /// Runs a task whose handle has gone. The block is freed first, while it is in the cache.
+    /// Runs a task whose handle has gone. Frees the block first, while it is in the cache.
     ///
     /// # Safety
     /// Only the caller refers to the block; the task has not run.
     #[inline(never)]
     unsafe fn execute_detached(this: NonNull<Self>, worker: &Worker) {
-        // SAFETY: by the premise, the closure is there, and is read once.
-        let closure = unsafe { Self::take_closure(this) };
         // SAFETY: the block is alive.
         let home = unsafe { Self::home(this) };
-        // SAFETY: nothing refers to the block after this.
-        unsafe { Self::free(this.cast()) };
+        // SAFETY: by the premise, the closure is there. One branch calls this, once, and nothing
+        // refers to the block afterwards.
+        let take = || unsafe {
+            let closure = Self::take_closure(this);
+            Self::free(this.cast());
+            closure
+        };
         let context = home.context();
         if let Some(reason) = home.is_cancelled(context, worker.registry()) {
-            return drop_stopped(closure, home, reason, worker);
+            return drop_stopped(take(), home, reason, worker);
         }
         worker.count_task();
-        // The value is dropped inside, so that a panic of its drop counts as the task's.
-        let run = || worker.run_users(|| drop(closure()));
+        // The closure is taken inside, so that a large one is copied once. The value is dropped
+        // inside, so that a panic of its drop counts as the task's.
+        let run = || worker.run_users(|| drop(take()()));
         if let Err(payload) = worker.under(context, run) {
             take_panic(home, payload, worker);
         }
@@ -225,19 +229,19 @@ where
     unsafe fn run(block: NonNull<TaskHead>, worker: &Worker, joins: bool) {
         let this = block.cast::<Self>();
         // SAFETY: only the thread that has claimed the task reads the closure, once.
-        let closure = unsafe { Self::take_closure(this) };
+        let take = || unsafe { Self::take_closure(this) };
         // SAFETY: as in `execute_joinable`.
         let home = unsafe { Self::home(this) };
         let context = home.context();
         let ended = match home.is_cancelled(context, worker.registry()) {
             None => {
                 worker.count_task();
-                match worker.under(context, || worker.run_users(closure)) {
+                match worker.under(context, || worker.run_users(|| take()())) {
                     Ok(value) => Ended::Value(value),
                     Err(payload) => unwound(payload, home, worker),
                 }
             }
-            Some(reason) => stop_joinable(closure, home, reason, worker),
+            Some(reason) => stop_joinable(take(), home, reason, worker),
         };
         // SAFETY: no thread reads the result before `DONE` is set or this call returns.
         unsafe { (*this.as_ptr()).content.get().cast::<Ended<T>>().write_unaligned(ended) };

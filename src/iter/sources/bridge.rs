@@ -208,6 +208,9 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
             loop {
                 folder = folder.consume(item);
                 Stop::check(self.stop.as_ref());
+                if let Some(worker) = Worker::current() {
+                    worker.serve_late_callers();
+                }
                 if folder.full() {
                     self.counts.fetch_sub(WORKING, Ordering::Relaxed);
                     break;
