@@ -101,6 +101,24 @@ fn a_shape_is_not_cut_to_its_end_if_no_item_is_wanted() {
     });
 }
 
+/// With a state before `rev`, a piece is one block.
+#[test]
+fn a_token_stops_a_piece_that_is_one_block() {
+    let _watchdog = watchdog();
+    everywhere(|| {
+        let (calls, token) = (AtomicUsize::new(0), CancelToken::new());
+        let stopped = token.run(|| {
+            (0..100_000).into_par_iter().map_init(|| (), |(), n| n).rev().for_each(|_| {
+                calls.fetch_add(1, Relaxed);
+                token.cancel();
+            });
+        });
+        assert!(stopped.is_err());
+        let (calls, threads) = (calls.into_inner(), filch::current_num_threads());
+        assert!(calls <= threads, "{calls} calls on {threads} threads");
+    });
+}
+
 #[test]
 fn few_items_are_shared() {
     let _watchdog = watchdog();
