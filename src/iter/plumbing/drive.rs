@@ -189,18 +189,18 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
     }
 }
 
-/// How many of many items are done before the folder is asked whether that is enough.
+/// The most items that are done before the folder is asked whether that is enough.
 const ROW: usize = 1024;
 
 /// Feeds very many items to a folder that may be full before their end.
 pub(crate) fn in_rows<T, F: Folder<T>>(mut items: impl Iterator<Item = T>, mut folder: F) -> F {
+    let (mut row, mut since) = (1, ticks());
     while let Some(first) = items.next() {
-        let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
-        folder = folder.consume_iter(row);
+        folder = folder.consume_iter(iter::once(first).chain(items.by_ref().take(row - 1)));
         if folder.full() {
             break;
         }
-        sim::point();
+        row = if lap(&mut since, row, 0) > BLOCK { (row / 2).max(1) } else { ROW.min(row * 8) };
     }
     drop_first(items, folder)
 }
