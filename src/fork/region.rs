@@ -30,10 +30,10 @@ use crate::worker::{share_current, under, with_current_context};
 /// unwind, as for a panic, up to the innermost region or task. This calls no panic hook and no
 /// panic handler. [`cancel_with`](crate::iter::ParallelIterator::cancel_with) stops a loop without
 /// unwinding, and checks the token before each item. A plain loop checks it at least once every 64
-/// items. With `map_init`, `map_with`, `deterministic` and `split`, it may check only before each
-/// of its pieces. Serial iterators within it (`flat_map_iter`) and searches for the end of a part
-/// (`par_lines`, `par_chunk_by`) go on to their ends, as sorts do. Before an element moves, a sort
-/// by [cached keys](crate::slice::ParallelSliceMut::par_sort_by_cached_key) may stop, and so may
+/// items. With `deterministic` and `split`, it may check only before each of its pieces. Serial
+/// iterators within it (`flat_map_iter`) and searches for the end of a part (`par_lines`,
+/// `par_chunk_by`) go on to their ends, as sorts do. Before an element moves, a sort by
+/// [cached keys](crate::slice::ParallelSliceMut::par_sort_by_cached_key) may stop, and so may
 /// `par_stable_partition`, `par_retain` and `par_dedup`.
 ///
 /// Plain loops and scopes also go on to their ends if the program is compiled with

@@ -1,9 +1,9 @@
 //! `deterministic` loops have the documented shape, and `map_while` ends where that of std does.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::common::{pool, rest, sized, watchdog};
+use crate::common::{pool, rest, sized, step_aside, watchdog};
 use crate::everywhere::everywhere;
 use filch::CancelToken;
 use filch::prelude::*;
@@ -99,6 +99,60 @@ fn a_shape_is_not_cut_to_its_end_if_no_item_is_wanted() {
         });
         assert!(stopped.is_err());
     });
+}
+
+/// With a state before `rev`, a piece is one block.
+#[test]
+fn a_token_stops_a_piece_that_is_one_block() {
+    let _watchdog = watchdog();
+    everywhere(|| {
+        let (calls, token) = (AtomicUsize::new(0), CancelToken::new());
+        let stopped = token.run(|| {
+            (0..100_000).into_par_iter().map_init(|| (), |(), n| n).rev().for_each(|_| {
+                calls.fetch_add(1, Relaxed);
+                token.cancel();
+            });
+        });
+        assert!(stopped.is_err());
+        let (calls, threads) = (calls.into_inner(), filch::current_num_threads());
+        assert!(calls <= threads, "{calls} calls on {threads} threads");
+    });
+}
+
+/// The right half begins first, and goes on once the left half has found an item.
+#[test]
+fn a_search_in_serial_iterators_stops_after_an_item() {
+    struct Rest<'f>(&'f AtomicBool);
+    impl Drop for Rest<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    let _watchdog = watchdog();
+    let (has_begun, is_dropped, unused) = <(AtomicBool, AtomicBool, AtomicBool)>::default();
+    let wait_for = |flag: &AtomicBool| {
+        while !flag.load(SeqCst) {
+            step_aside();
+        }
+    };
+    let calls = AtomicUsize::new(0);
+    let item = |of_left| {
+        if of_left {
+            wait_for(&has_begun);
+        } else if calls.fetch_add(1, Relaxed) == 0 {
+            has_begun.store(true, SeqCst);
+            wait_for(&is_dropped);
+        }
+        of_left
+    };
+    let parts = [(true, &unused), (true, &is_dropped), (false, &unused), (false, &unused)];
+    let parts = parts.map(|(of_left, flag)| (of_left, Rest(flag)));
+    let items = parts.into_par_iter().with_min_len(2).flat_map_iter(|(of_left, _rest)| {
+        let item = &item;
+        (0..5000).map(move |_| item(of_left))
+    });
+    assert!(items.with_pool(&pool(2)).any(|is_found| is_found));
+    assert_eq!(calls.into_inner(), 1);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
     drop_first,
 };
+use crate::context::{CancelToken, Stop};
 use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
@@ -124,11 +125,11 @@ pub(crate) trait Source<C: Consumer<Self::Item>>: Send + Sized {
 
     /// Feeds about `most` items, and returns those that are left, if any are.
     fn block(self, _most: usize, folder: C::Folder) -> (C::Folder, Option<Self>) {
-        (self.all(folder), None)
+        (self.all(folder, None), None)
     }
 
-    /// Feeds all items.
-    fn all(self, folder: C::Folder) -> C::Folder;
+    /// Feeds all items, unless `token` stops the loop.
+    fn all(self, folder: C::Folder, token: Option<&CancelToken>) -> C::Folder;
 
     /// Cuts into halves. The second is `None` if there is no place to cut.
     fn halve(self) -> (Self, Option<Self>);
@@ -167,9 +168,11 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
     }
 
     #[inline]
-    fn all(self, folder: C::Folder) -> C::Folder {
-        if P::FEW_BLOCKS && C::Folder::FILLS {
-            return in_rows(self.producer.into_iter(), folder);
+    fn all(self, folder: C::Folder, token: Option<&CancelToken>) -> C::Folder {
+        if P::FEW_BLOCKS && (C::Folder::FILLS || token.is_some()) {
+            // This may be far longer than a block.
+            let items = self.producer.into_iter().inspect(|_| Stop::check(token));
+            return in_rows(items, folder);
         }
         self.producer.fold_with(folder)
     }
@@ -186,18 +189,18 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
     }
 }
 
-/// How many of many items are done before the folder is asked whether that is enough.
+/// The most items that are done before the folder is asked whether that is enough.
 const ROW: usize = 1024;
 
 /// Feeds very many items to a folder that may be full before their end.
 pub(crate) fn in_rows<T, F: Folder<T>>(mut items: impl Iterator<Item = T>, mut folder: F) -> F {
+    let (mut row, mut since) = (1, ticks());
     while let Some(first) = items.next() {
-        let row = iter::once(first).chain(items.by_ref().take(ROW - 1));
-        folder = folder.consume_iter(row);
+        folder = folder.consume_iter(iter::once(first).chain(items.by_ref().take(row - 1)));
         if folder.full() {
             break;
         }
-        sim::point();
+        row = if lap(&mut since, row, 0) > BLOCK { (row / 2).max(1) } else { ROW.min(row * 8) };
     }
     drop_first(items, folder)
 }
@@ -214,7 +217,7 @@ struct Unindexed<P>(P);
 impl<P: UnindexedProducer, C: UnindexedConsumer<P::Item>> Source<C> for Unindexed<P> {
     type Item = P::Item;
 
-    fn all(self, folder: C::Folder) -> C::Folder {
+    fn all(self, folder: C::Folder, _token: Option<&CancelToken>) -> C::Folder {
         self.0.fold_with(folder)
     }
 
@@ -289,7 +292,7 @@ where
     S: Source<C>,
 {
     // Not only in each piece: there may be very many.
-    pace.check();
+    Stop::check(pace.token());
     if pieces <= 1 && !pace.is_too_long(source.len()) || consumer.full() {
         return run(pace, source, consumer);
     }
@@ -348,7 +351,7 @@ where
     loop {
         let length = pace.next(source.len());
         if source.len() <= length {
-            return (source.all(folder).complete(), pace.block);
+            return (source.all(folder, pace.token()).complete(), pace.block);
         }
         let rest;
         (folder, rest) = source.block(length, folder);
@@ -392,7 +395,7 @@ fn start(pace: &Pace<'_>, len: usize) -> u64 {
 /// Ends a block of `length` items, of which `left` are left. Returns into how many pieces to cut
 /// these now; 1 is no fork.
 fn between_blocks(pace: &mut Pace<'_>, length: usize, left: usize, before: &mut u64) -> usize {
-    pace.check();
+    Stop::check(pace.token());
     if let Some(worker) = Worker::current() {
         // Callers from outside have their turn: this loop may go on for long.
         worker.serve_late_callers();

@@ -44,7 +44,7 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if they have states | fold of 200 of 100 µs, 128 KiB | 2 | 1.32 | – |
 
-use crate::context::{CancelToken, Stop};
+use crate::context::CancelToken;
 use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
 use crate::sync::{AtomicUsize, Ordering};
@@ -215,10 +215,10 @@ impl<'p> Pace<'p> {
         self.plan.limit
     }
 
-    /// Stops the loop by unwinding if its token is cancelled.
+    /// Returns the token that stops the loop, if there is one.
     #[inline]
-    pub(super) fn check(&self) {
-        Stop::check(self.plan.token);
+    pub(super) fn token(&self) -> Option<&'p CancelToken> {
+        self.plan.token
     }
 
     /// Returns `pieces`, or as many as `len` items allow.

@@ -1,5 +1,6 @@
 //! Sources that can be cut at some places only, also after some of their items were fed.
 
+use crate::context::CancelToken;
 use crate::iter::plumbing::{
     Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, drop_first, split_unindexed,
 };
@@ -36,7 +37,7 @@ impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
         (folder, goes_on.then_some(self))
     }
 
-    fn all(mut self, mut folder: C::Folder) -> C::Folder {
+    fn all(mut self, mut folder: C::Folder, _token: Option<&CancelToken>) -> C::Folder {
         let mut goes_on = true;
         while goes_on && !folder.full() {
             (folder, goes_on) = self.0.step(UNKNOWN, folder);
