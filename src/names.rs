@@ -24,13 +24,13 @@ pub mod option {
 pub mod range {
     //! The parallel iterator over a half-open range.
 
-    pub use crate::iter::sources::range::Iter;
+    pub use crate::iter::sources::range::{Iter, LengthFitsUsize};
 }
 
 pub mod range_inclusive {
     //! The parallel iterator over a closed range.
 
-    pub use crate::iter::sources::range::inclusive::Iter;
+    pub use crate::iter::sources::range::inclusive::{Iter, LengthFitsUsize};
 }
 
 pub mod result {

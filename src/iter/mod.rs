@@ -60,6 +60,7 @@
 
 mod adaptors;
 pub(crate) mod ends;
+pub(crate) mod featured;
 mod implement;
 mod indexed;
 mod limit;

@@ -184,7 +184,7 @@ impl<T: Countable> Steps for Many<T> {
 macro_rules! ranges {
     (
         $(#[$doc:meta])* $iter:ident, $range:ident, $more:literal,
-        |$bounds:ident| $span:expr, $indexed:ident [$($short:ty),*]
+        |$bounds:ident| $span:expr, indexed [$($short:ty),*]
     ) => {
         $(#[$doc])*
         #[must_use = "parallel iterators do nothing until they are driven"]
@@ -214,28 +214,33 @@ macro_rules! ranges {
         }
 
         indexed! {
-            [T: $indexed] $iter<T> => T,
+            [T: LengthFitsUsize] $iter<T> => T,
             drive |self, consumer| bridge(self, consumer),
             len |self| self.span().len().expect("the length fits"),
             |self, callback| callback.callback(self.span().counted(self.len()))
         }
 
-        /// What the ends of an indexed range may be.
+        /// The types whose ranges of this kind have a length that always fits in a `usize`.
+        ///
+        /// Only these are [indexed](crate::iter::IndexedParallelIterator), that is, have
+        /// `enumerate`, `zip`, `rev`, `with_min_len` and the like. Instead of a range of another
+        /// type, use one of `usize`, and convert its items:
+        /// `(0..n as usize).into_par_iter().map(|i| i as u64)`.
         #[diagnostic::on_unimplemented(
             message = "such ranges of `{Self}` are not indexed parallel iterators",
             note = "the length may not fit in a `usize`: use `a..b` of `usize`, and convert items"
         )]
-        pub trait $indexed: Countable {}
+        pub trait LengthFitsUsize: Countable {}
 
-        $(impl $indexed for $short {})*
+        $(impl LengthFitsUsize for $short {})*
     };
 }
 
 ranges! {
     /// An iterator over a range that does not include its end.
     ///
-    /// It is [indexed](crate::iter::IndexedParallelIterator) if `T` is `char`, `usize`, `isize` or
-    /// an integer of at most 32 bits: then the length always fits in a `usize`.
+    /// It is [indexed](LengthFitsUsize) if `T` is `char`, `usize`, `isize` or an integer of at most
+    /// 32 bits.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -248,7 +253,7 @@ ranges! {
         first: range.start,
         behind: (range.start < range.end).then(|| range.start.distance(range.end) - 1),
     },
-    IndexedRange [u8, u16, u32, usize, i8, i16, i32, isize, char]
+    indexed [u8, u16, u32, usize, i8, i16, i32, isize, char]
 }
 
 pub(crate) mod inclusive {
@@ -257,13 +262,13 @@ pub(crate) mod inclusive {
     ranges! {
     /// An iterator over a range that includes its end.
     ///
-    /// It is [indexed](crate::iter::IndexedParallelIterator) if `T` is `char` or an integer of at
-    /// most 16 bits. See the iterator over [ranges without their ends](crate::range::Iter).
+    /// It is [indexed](LengthFitsUsize) if `T` is `char` or an integer of at most 16 bits. See the
+    /// iterator over [ranges without their ends](crate::range::Iter).
     Iter, RangeInclusive, 1,
     |range| Span {
         first: *range.start(),
         behind: (!range.is_empty()).then(|| range.start().distance(*range.end())),
     },
-    IndexedRangeInclusive [u8, u16, i8, i16, char]
+    indexed [u8, u16, i8, i16, char]
     }
 }
