@@ -19,9 +19,8 @@ use crate::sleep::Event;
 /// filch has no reactor and no timers. A future that waits for a socket or a deadline needs a
 /// runtime that has them, for example tokio's handle, entered on this thread.
 ///
-/// `block_on` may be nested. The inner call runs on the stack of the outer one, which continues
-/// only after the inner call has returned. So the inner future must never wait for something that
-/// only the outer future would do next. Let the outer future await it instead.
+/// `block_on` may be nested. The outer call continues only after the inner one has returned, so the
+/// inner future must never wait for something that only the outer future would do next.
 ///
 /// A call costs one allocation, and about 100 ns if the future is ready.
 ///

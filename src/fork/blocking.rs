@@ -16,10 +16,9 @@ use crate::worker::Worker;
 ///
 /// **The return.** A worker needs its own core back. If another thread has it by then, the caller
 /// waits. That thread makes way when its job ends, waits, yields or calls `blocking`; after 4 ms,
-/// also at its next fork, and in a loop whose items are shared among workers (not in a pool of
-/// one). So a job that runs for long and does none of this delays the return of `blocking` by as
-/// long. And do not return the guard of a lock that other jobs may need: the lock is held during
-/// this wait.
+/// also at its next fork, and in a loop whose items are shared among workers. A longer job delays
+/// the return. So do not return the guard of a lock that other jobs may need: the lock is held
+/// during this wait.
 ///
 /// **Inside `f`** the thread is not a worker: [`current_thread_index`](crate::current_thread_index)
 /// is `None`. The free functions of this crate still act on the worker's pool. What `f` hands to
@@ -29,9 +28,8 @@ use crate::worker::Worker;
 /// **The worker keeps its core**, and `f` blocks it like any other code of a job,
 /// - if the pool has as many such threads as it may have, or the system refuses another;
 /// - in pools whose threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) starts;
-/// - under [`WaitPolicy::OwnDescendants`](crate::WaitPolicy). This policy lets a job hold a lock
-///   over a wait. If such a job had the core, and the caller of `blocking` waited for the core
-///   while it holds up that job, neither could go on.
+/// - under [`WaitPolicy::OwnDescendants`](crate::WaitPolicy), which lets a job hold a lock over a
+///   wait.
 ///
 /// [`Counters`](crate::Counters) counts such calls. A [dump](crate::dump()) shows all calls that
 /// have not returned.
@@ -40,9 +38,8 @@ use crate::worker::Worker;
 /// well, but `f` keeps its turn: no other thread of the simulation runs before `f` comes to a
 /// [`schedule_point`](crate::schedule_point), or calls this crate in another way.
 ///
-/// If no other work is pending, a call costs about a microsecond. If there is, it costs two
-/// wake-ups, of some microseconds each. The first calls also start threads. So call it for what may
-/// block for longer.
+/// If no other work is pending, a call costs about a microsecond, and else two wake-ups, of some
+/// microseconds each. The first calls also start threads.
 ///
 /// # Panics
 /// Panics if `f` does, after the worker has its core back.

@@ -60,23 +60,16 @@ impl TaskBuilder<'_> {
     /// A worker takes a job of the highest priority that it finds, in its own queues or elsewhere
     /// in the pool. Each 64th job that it takes is of the lowest priority instead, so that none
     /// starves. Tasks of high or low priority begin in about the order in which they were spawned,
-    /// with one exception: a task that a task of the same priority spawns goes ahead of older ones,
-    /// the newest first.
+    /// but what a task of the same priority spawns goes first.
     ///
     /// A task that has begun is never interrupted. So a task of high priority begins when some
     /// worker ends a job, at the latest: keep the jobs short that it should not wait for.
     ///
-    /// What the task spawns and forks inherits its priority: the closures of a
-    /// [`join`](crate::join()), the tasks of a scope, the pieces of a parallel iterator, and what
-    /// it installs or spawns in other pools. A worker that joins a task which has not begun runs it
-    /// at the higher of both priorities.
-    ///
-    /// A worker that waits in a task runs other jobs meanwhile. It takes a job of a lower priority
-    /// than that task only if it would sleep otherwise. Priorities do not apply to broadcasts, nor
-    /// to jobs for which a thread of another pool waits.
-    ///
-    /// Priorities cost nothing until they are used: as long as all tasks of a pool are of normal
-    /// priority, its workers search as if there were no others.
+    /// What the task spawns and forks inherits its priority, also in other pools. A worker that
+    /// joins a task which has not begun runs it at the higher of both priorities. A worker that
+    /// waits in a task takes a job of a lower priority than that task only if it would sleep
+    /// otherwise. Priorities do not apply to broadcasts, nor to jobs for which a thread of another
+    /// pool waits. They cost nothing until they are used.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};

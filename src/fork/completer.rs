@@ -29,10 +29,8 @@ use crate::task::{Completer, new_completer};
 ///   sleeps. So if a task is to complete the handle, another worker must be free to run that task.
 ///   To wait without occupying a worker, `.await` the handle.
 ///
-/// Never keep a completer across a `join`, a scope or another wait if a job that may run in that
-/// wait needs the value. The rule and its reason are the same as for locks: a waiting worker runs
-/// other jobs on the same stack, and the frame that has the completer cannot continue before those
-/// jobs have ended.
+/// As with locks, never keep a completer across a `join`, a scope or another wait if a job that may
+/// run in that wait needs the value.
 ///
 /// In a [deterministic](crate::ThreadPoolBuilder#method.deterministic) pool, a handle may be
 /// completed from outside of the simulation. So while a thread waits for a completer, the pool does

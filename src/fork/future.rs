@@ -23,8 +23,7 @@ use crate::worker::{Worker, share_current};
 /// report [cancelled](JoinError::is_cancelled).
 ///
 /// filch has no reactor and no timers. To wait for a socket or a deadline, run tokio or smol
-/// alongside the pool. A future of the pool can await their handles, and their futures can await
-/// the pool's.
+/// [alongside](crate::guide::cookbook#beside-tokio-or-smol) the pool.
 ///
 /// A future costs one allocation, and two locks of its pool if it ever waits. A poll costs as much
 /// as a task. A wake-up by a thread that is no worker of the pool takes a process-wide lock.

@@ -36,8 +36,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// thieves take the oldest. If the handle is dropped, the result is dropped, but the scope
     /// still waits for the task.
     ///
-    /// A queued task takes at most 100 bytes plus twice the size of its captures. A loop that would
-    /// spawn more tasks than fit into memory has to join some of them, or spawn tasks that spawn.
+    /// A queued task takes at most 100 bytes plus twice the size of its captures.
     ///
     /// ```
     /// let words = ["work", "is", "for", "sharing"];
@@ -192,7 +191,7 @@ impl fmt::Debug for Scope<'_, '_> {
     }
 }
 
-/// The right to the result of a task of a scope: see [`Scope::spawn`].
+/// The handle of a task of a scope, which joins or cancels it: see [`Scope::spawn`].
 ///
 /// Dropping it drops the result. A panic that [`join`](Self::join) does not return is resumed at
 /// the end of the scope. Leaking the handle leaks the result.
@@ -235,7 +234,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.handle.cancel()
     }
 
-    /// Whether the task has ended or was cancelled.
+    /// Returns whether the task has ended or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.handle.poll_finished()
     }

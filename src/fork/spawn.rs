@@ -343,8 +343,8 @@ pub(crate) fn yield_local_on(worker: &Worker) -> Yield {
     if worker.run_own() { Yield::Executed } else { Yield::Idle }
 }
 
-/// Whether a fork or task of the calling worker is pending, which it or a thief could run. Returns
-/// `None` on a thread that is no worker.
+/// Returns whether a fork or task of the calling worker is pending, or `None` on a thread that is
+/// no worker.
 pub fn current_thread_has_pending_tasks() -> Option<bool> {
     Worker::current().map(|worker| !worker.is_bare())
 }

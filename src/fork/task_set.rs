@@ -31,8 +31,7 @@ use crate::worker::shared::Registry;
 /// The set's tasks run in the pool that was current when the set was made, else in the global one.
 /// The set may outlive that pool: tasks that are spawned after the pool's end are cancelled.
 ///
-/// A task costs two allocations and about half a microsecond, three times as much as one of
-/// [`spawn`](crate::spawn), and takes the set's lock twice. So a task should run for some
+/// A task costs two allocations and about half a microsecond, so it should run for some
 /// microseconds. If the tasks borrow, use a [`scope`](crate::scope). If you want all results in
 /// order, use a loop.
 ///
@@ -162,11 +161,8 @@ impl<T: Send + 'static> TaskSet<T> {
     /// Waits until a task of the set ends, and returns its result. Returns `None` if the set is
     /// empty.
     ///
-    /// Meanwhile, a worker of the set's pool runs tasks of the set that have not begun, and other
-    /// work as its [`WaitPolicy`] allows. A worker of another pool runs only what it may run while
-    /// it waits for a different pool. Any other thread sleeps.
-    ///
-    /// [`WaitPolicy`]: crate::WaitPolicy
+    /// Meanwhile, a worker of the set's pool runs tasks of the set that have not begun, and any
+    /// worker runs what its [`WaitPolicy`](crate::WaitPolicy) allows. Other threads sleep.
     ///
     /// # Errors
     /// The result is a [`JoinError`] if the task panicked or was [cancelled](Self::cancel_all). The

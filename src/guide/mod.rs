@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`getting_started`] | the first loop, the first join, the first pool |
 //! | [`choosing`] | which tool when: loop, join, scope, spawn, broadcast, graph, stream, gang |
-//! | [`dataflow`] | graphs of tasks, ordered streams, gangs |
+//! | [`dataflow`] | graphs of tasks, ordered streams, gangs; tables for Taskflow and HPX |
 //! | [`from_rayon`] | what differs from rayon, and three ways to come over |
 //! | [`deterministic_rayon`] | unchanged rayon programs whose schedule a seed decides |
 //! | [`from_threads`] | std's threads, scopes and channels, and what becomes of them |

@@ -274,12 +274,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// # Panics
     /// If `block_size` is zero.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..10).into_par_iter().by_uniform_blocks(3).map(|n| n * 2).collect();
-    /// assert_eq!(numbers.len(), 10);
-    /// ```
     #[track_caller]
     fn by_uniform_blocks(self, block_size: usize) -> UniformBlocks<Self> {
         assert!(block_size != 0, "block_size must not be zero");
@@ -300,9 +294,9 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// The items are cut into blocks of *b* items, and one worker runs each block in order. *b* is
     /// the least power of two that is not less than a 256th of the number of items, but at most
     /// 4096, and within earlier [`with_max_len`](Self::with_max_len) and
-    /// [`with_min_len`](Self::with_min_len). The blocks are split into two halves, and so on. If
-    /// their number is odd, the first half has one block less. The results of two halves are then
-    /// reduced to one. Another version of this crate may use another shape.
+    /// [`with_min_len`](Self::with_min_len). Several blocks are cut into two halves, of which the
+    /// first is a block shorter if their number is odd. Another version of this crate may use
+    /// another shape.
     ///
     /// Each block costs a fork. The closures must return the same for the same item each time. The
     /// inner iterators of a later [`flat_map`](ParallelIterator::flat_map) need a `deterministic`
@@ -335,10 +329,10 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// may be called with some items behind it. The values that it returns for these are dropped,
     /// and so are all other items behind the `None`.
     ///
-    /// The loop runs in blocks of growing length, of up to 65,536 items. The values of a block are
-    /// kept in a vector until its first `None` is known. Behind that `None`, `predicate` is called
-    /// at most as often as before it, plus once for each thread, and at most 65,535 times. So the
-    /// source may have far more items than you need.
+    /// The loop runs in blocks of growing length, whose values are kept until their first `None` is
+    /// known. Behind that `None`, `predicate` is called at most as often as before it, plus once
+    /// for each thread, and at most 65,535 times. So the source may have far more items than you
+    /// need.
     ///
     /// An iterator without positions has [`while_some`](ParallelIterator::while_some) instead,
     /// which stops at any `None`.
@@ -466,11 +460,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Compares the items with those of `other` lexicographically: the first pair that differs
     /// decides, then the lengths.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert!([1, 2].par_iter().cmp([1, 3].par_iter()).is_lt());
-    /// ```
     fn cmp<I>(self, other: I) -> Ordering
     where
         I: IntoParallelIterator<Item = Self::Item, Iter: IndexedParallelIterator>,
@@ -498,11 +487,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns whether both iterators have the same length and equal items.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert!((0..3).into_par_iter().eq([0, 1, 2]));
-    /// ```
     fn eq<I>(self, other: I) -> bool
     where
         I: IntoParallelIterator<Iter: IndexedParallelIterator>,

@@ -102,12 +102,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Turns an iterator over `&T` into one over `T`, by copying each item.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<i32> = [1, 2, 3].par_iter().copied().collect();
-    /// assert_eq!(numbers, [1, 2, 3]);
-    /// ```
     fn copied<'a, T>(self) -> Copied<Self>
     where
         T: 'a + Copy + Send,
@@ -346,12 +340,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Stops the loop soon after a panic: each thread finishes its item. Without this, each thread
     /// finishes its piece.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sum: i32 = (0..100).into_par_iter().panic_fuse().sum();
-    /// assert_eq!(sum, 4950);
-    /// ```
     fn panic_fuse(self) -> PanicFuse<Self> {
         PanicFuse::new(self)
     }
@@ -564,11 +552,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the number of items.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((0..100).into_par_iter().filter(|n| n % 3 == 0).count(), 34);
-    /// ```
     fn count(self) -> usize {
         self.map(|_| 1).sum()
     }
@@ -688,11 +671,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the least item, or `None` if there are no items. Of equal items, the first wins.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!([3, 1, 2].par_iter().min(), Some(&1));
-    /// ```
     fn min(self) -> Option<Self::Item>
     where
         Self::Item: Ord,
@@ -811,12 +789,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns whether `predicate` returns true for any item. If so, all threads stop soon.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert!((0..100).into_par_iter().any(|n| n == 40));
-    /// assert!(!(0..0).into_par_iter().any(|_| true));
-    /// ```
     fn any<P: Fn(Self::Item) -> bool + Sync + Send>(self, predicate: P) -> bool {
         self.find_map_any(|item| predicate(item).then_some(())).is_some()
     }

@@ -91,11 +91,11 @@ pub struct WorkerMetrics {
     pub pinned: usize,
 }
 
-/// The queued tasks of one class.
+/// The queued tasks of one [priority](crate::Priority).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QueueMetrics {
-    /// The [priority](crate::Priority): `high`, `normal` or `low`.
+    /// `high`, `normal` or `low`.
     pub class: &'static str,
     /// About how many tasks are queued now, at the workers and for any of them.
     pub depth: usize,

@@ -34,16 +34,13 @@
 //! No worker waits for a stage. A worker that has taken an item from the source takes it through
 //! all stages, while the item is in the worker's cache. Then it takes the next one, unless another
 //! worker is asking the source. If a serial stage is busy, or it is another item's turn, the worker
-//! sets the item aside there. The worker that next leaves the stage spawns a task for that item, or
-//! continues with it itself if this is the last stage. So if all other workers are busy, one worker
-//! takes item after item from the source to the end, in order, and never sets one aside. Every
-//! 20 µs, or after an item that takes longer, it lets jobs run that came from outside its pool. Its
-//! own older tasks can be stolen meanwhile. A pool of one worker runs them after the pipeline.
+//! sets the item aside there, and the worker that next leaves the stage passes it on. Every 20 µs,
+//! or after an item that takes longer, a worker lets jobs run that came from outside its pool. A
+//! pool of one worker runs its own older tasks after the pipeline.
 //!
-//! An item costs two short locks, and two more for each serial stage, about 0.1 µs in total. If
-//! items take long, or a worker has nothing else to do, an item also costs a task of a
-//! [scope](crate::scope). So an item should be work of some microseconds: a batch of lines rather
-//! than a line.
+//! An item costs two short locks, and two more for each serial stage, about 0.1 µs in total, and
+//! often a task of a [scope](crate::scope). So an item should be work of some microseconds: a batch
+//! of lines rather than a line.
 
 mod error;
 mod feed;

@@ -16,16 +16,10 @@ use crate::iter::sources::parts::*;
 /// sorted strictly backwards. If at most one element in 64 is behind a sorted run, the sort inserts
 /// these elements, and allocates memory for them.
 ///
-/// The stable sorts are merge sorts. They allocate memory for as many elements as the slice has.
-/// std sorts the leaves. On one thread, and for up to two thousand elements, the whole slice is a
-/// leaf. Elements of more than 32 bytes are sorted by number, in leaves of up to 128 thousand,
-/// unless they are in long runs. A leaf moves each element once, and allocates 4 to 8 bytes for it.
-///
-/// On up to eight threads, the unstable sorts are quicksorts in place. On more threads, the first
-/// division by one thread would take too long, so they are merge sorts. A quicksort leaves parts
-/// of up to 20 elements to std. If an element has up to 16 bytes, it leaves parts of up to a fourth
-/// of each thread's share, unless elements repeat there. Parts of up to 2,048 elements of 64 bytes
-/// or more are sorted by number.
+/// The stable sorts are merge sorts, whose leaves std sorts. They allocate memory for as many
+/// elements as the slice has, and 4 to 8 bytes more for each element of more than 32 bytes. The
+/// unstable sorts are merge sorts on more than eight threads, else quicksorts in place, which
+/// allocate memory only for elements of 64 bytes or more.
 ///
 /// If the order is not total, the elements end up in any order, or the sort panics. If a comparison
 /// panics, the sort panics, and the slice has all its elements in any order. Changes that

@@ -26,16 +26,12 @@ pub trait ParallelSlice<T: Sync> {
     /// For other operations, and for items that are not in a slice, there is
     /// [`deterministic`](crate::iter::IndexedParallelIterator::deterministic).
     ///
-    /// The slice is cut into blocks of 4096 elements. The last block may have fewer. In each block,
-    /// 32 lanes begin with `identity`, and lane *l* adds the elements *l*, *l* + 32, *l* + 64 and
-    /// so on. Then each lane *l* < 16 adds lane *l* + 16, each lane *l* < 8 adds lane *l* + 8, and
-    /// so on down to one lane. Several blocks are cut into two halves, of which the first is a
-    /// block shorter if their number is odd. The halves are reduced in the same way, and `op` joins
-    /// their results. The result of an empty slice is a combination of `identity`s. Allocates
-    /// nothing.
-    ///
-    /// The compiler vectorizes the lanes if it can vectorize `map` and `op`, such as additions of
-    /// numbers, minima and bit operations.
+    /// The slice is cut into blocks of 4096 elements. In each block, 32 lanes begin with
+    /// `identity`, and lane *l* adds the elements *l*, *l* + 32 and so on. Then each lane *l* < 16
+    /// adds lane *l* + 16, and so on down to one lane. Several blocks are cut into two halves, of
+    /// which the first is a block shorter if their number is odd, and the results of the halves are
+    /// joined. The compiler vectorizes the lanes if it can vectorize `map` and `op`, such as
+    /// additions of numbers, minima and bit operations. Allocates nothing.
     ///
     /// # Panics
     /// If a closure panics.
@@ -68,11 +64,9 @@ pub trait ParallelSlice<T: Sync> {
     /// result, and memory for one value for every 4096 elements.
     ///
     /// The shape [depends only on the length](Self#deterministic-shapes). The first pass adds up
-    /// each block of 4096 elements, from its first element to its last, and then the sums of the
-    /// blocks. The second pass begins each block with the sum of all blocks before it, and adds the
-    /// elements one by one.
-    ///
-    /// The two passes go back to Blelloch ("Prefix Sums and Their Applications", 1990).
+    /// each block of 4096 elements, and then the sums of the blocks, from the first to the last.
+    /// The second begins each block with the sum of all blocks before it (Blelloch, "Prefix Sums
+    /// and Their Applications", 1990).
     ///
     /// # Panics
     /// If `op` or a clone panics.
