@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
-use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, member};
+use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, guest};
 use crate::job::outcome;
 use crate::observe::dump::dump;
 use crate::observe::watchdog::Watchdog;
@@ -84,7 +84,7 @@ impl ThreadPoolBuilder {
     {
         let wrapper = &wrapper;
         thread::scope(|scope| {
-            let has_member = self.uses_current_thread;
+            let has_guest = self.uses_current_thread;
             let threads = Arc::new(ScopedThreads::default());
             let over = threads.0.clone();
             let built = self.build_with(|worker| {
@@ -100,8 +100,8 @@ impl ThreadPoolBuilder {
                 let result = outcome::run(|| with_pool(&pool));
                 // In the child of a `fork()`, the wait would be for threads that do not exist.
                 pool.registry.abort_if_lost();
-                if has_member {
-                    member::end_with_pool(&pool.registry);
+                if has_guest {
+                    guest::end_with_pool(&pool.registry);
                 }
                 drop(pool);
                 result
@@ -167,7 +167,7 @@ impl ThreadPoolBuilder {
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
             match Watchdog::start(&pool.registry, period) {
-                Ok(watchdog) => pool.watchdog = Some(watchdog),
+                Ok(watchdog) => pool.watchdog = Some(Box::new(watchdog)),
                 Err(error) => {
                     return Err(Failed::new(BuildErrorKind::Watchdog { error }, pool));
                 }
