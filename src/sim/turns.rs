@@ -132,7 +132,7 @@ impl Drop for Awaits {
 }
 
 /// Wakes a thread that parks in a simulation. A token that is given early is kept.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Token(Arc<Mutex<Given>>);
 
 #[derive(Default)]
@@ -142,10 +142,6 @@ struct Given {
 }
 
 impl Token {
-    pub(crate) fn new() -> Self {
-        Token(Arc::default())
-    }
-
     /// Waits for the token and takes it. Returns `false` if this thread is not simulated.
     pub(crate) fn take(&self) -> bool {
         let Some(thread) = here() else { return false };

@@ -59,7 +59,7 @@ mod imp {
         pub(crate) fn new() -> Self {
             let parker = crossbeam_utils::sync::Parker::new();
             let unparker =
-                Unparker { real: parker.unparker().clone(), simulated: sim::Token::new() };
+                Unparker { real: parker.unparker().clone(), simulated: Default::default() };
             Parker { parker: Mutex::new(parker), unparker }
         }
 

@@ -66,7 +66,7 @@ impl Registry {
     }
 
     fn class(&self, priority: Priority) -> &ClassQueue {
-        if priority == Priority::High { &self.high } else { &self.low }
+        &self.classes[usize::from(priority == Priority::Low)]
     }
 
     pub(crate) fn injector_for(&self, priority: Priority) -> &Injector<JobRef> {
@@ -77,13 +77,13 @@ impl Registry {
     }
 
     pub(crate) fn injected_len(&self) -> usize {
-        let others = Priority::NOT_NORMAL.map(|it| self.injector_for(it).len());
-        self.injector.len() + self.cross_jobs.len() + others.into_iter().sum::<usize>()
+        let others = self.classes.iter().map(|class| class.injector.len());
+        self.injector.len() + self.cross_jobs.len() + others.sum::<usize>()
     }
 
     #[inline]
     pub(super) fn has_injected(&self) -> bool {
-        let has_class = || Priority::NOT_NORMAL.iter().any(|&it| !self.injector_for(it).is_empty());
+        let has_class = || self.classes.iter().any(|class| !class.injector.is_empty());
         !self.injector.is_empty()
             || !self.cross_jobs.is_empty()
             || self.uses_priorities() && has_class()

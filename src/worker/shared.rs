@@ -150,8 +150,7 @@ pub(crate) struct Registry {
     /// Jobs from outside, and reinjected ones.
     pub(crate) injector: Injector<JobRef>,
     /// The same, of high and of low priority.
-    pub(super) high: ClassQueue,
-    pub(super) low: ClassQueue,
+    pub(super) classes: [ClassQueue; 2],
     /// Jobs that threads of other pools ask for: see `worker/wait.rs`.
     pub(crate) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
@@ -354,8 +353,7 @@ impl Registry {
                 .map(CachePadded::new)
                 .collect(),
             injector: Injector::default(),
-            high: ClassQueue::default(),
-            low: ClassQueue::default(),
+            classes: Default::default(),
             cross_jobs: Injector::default(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
