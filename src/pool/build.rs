@@ -23,7 +23,7 @@ impl ThreadPoolBuilder {
     /// Returns an error if a setting is not acceptable or a thread cannot be started. The error
     /// says which and why. All threads that were started have then ended.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
-        self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+        self.try_build().map_err(|(kind, _pool)| ThreadPoolBuildError::new(kind))
     }
 
     /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow. It
@@ -49,7 +49,7 @@ impl ThreadPoolBuilder {
         F: FnMut(ThreadBuilder) -> io::Result<()>,
     {
         let built = self.try_build_with(Some(Box::new(spawn_handler)));
-        built.map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+        built.map_err(|(kind, _pool)| ThreadPoolBuildError::new(kind))
     }
 
     /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
@@ -145,11 +145,11 @@ impl ThreadPoolBuilder {
 
     fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
         Worker::watch_forks();
-        let workers = self.check(spawn_handler.is_some())?;
+        let workers = self.check(spawn_handler.is_some()).map_err(|kind| (kind, None))?;
         let report = || dump().to_string();
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
         let simulation = simulation.transpose();
-        let simulation = simulation.map_err(|error| BuildErrorKind::of_thread(0, error))?;
+        let simulation = simulation.map_err(|error| (BuildErrorKind::of_thread(0, error), None))?;
         let (simulation, _building) = simulation.unzip();
         let (max_spare_threads, max_blocking_threads) = match spawn_handler {
             None => (self.settings.max_spare_threads, self.settings.max_blocking_threads),
@@ -169,7 +169,7 @@ impl ThreadPoolBuilder {
             match Watchdog::start(&pool.registry, period) {
                 Ok(watchdog) => pool.watchdog = Some(Box::new(watchdog)),
                 Err(error) => {
-                    return Err(Failed::new(BuildErrorKind::Watchdog { error }, pool));
+                    return Err((BuildErrorKind::Watchdog { error }, Some(pool)));
                 }
             }
         }
@@ -179,33 +179,12 @@ impl ThreadPoolBuilder {
             uses_current_thread: self.uses_current_thread,
         };
         if let Err(kind) = spawner.start_all(&mut pool) {
-            return Err(Failed::new(kind, pool));
+            return Err((kind, Some(pool)));
         }
         pool.is_built = true;
         Ok(pool)
     }
 }
 
-/// Why a build failed, and the unfinished pool, which ends when this is dropped.
-pub(super) struct Failed {
-    kind: BuildErrorKind,
-    pool: Option<ThreadPool>,
-}
-
-impl Failed {
-    fn new(kind: BuildErrorKind, pool: ThreadPool) -> Self {
-        Failed { kind, pool: Some(pool) }
-    }
-
-    /// Ends the pool, and returns why the build failed.
-    pub(super) fn into_kind(self) -> BuildErrorKind {
-        drop(self.pool);
-        self.kind
-    }
-}
-
-impl From<BuildErrorKind> for Failed {
-    fn from(kind: BuildErrorKind) -> Self {
-        Failed { kind, pool: None }
-    }
-}
+/// Why a build failed, and the unfinished pool, which ends when it is dropped.
+pub(super) type Failed = (BuildErrorKind, Option<ThreadPool>);

@@ -50,7 +50,7 @@ impl ThreadPoolBuilder {
         }
         Worker::watch_forks();
         // A failed pool ends after the lock is released: its handlers may use the global pool.
-        let failed = {
+        let (kind, _pool) = {
             let global = GLOBAL.get();
             let _building = global.building.lock_over_points();
             if global.pool.get().is_some() {
@@ -71,7 +71,7 @@ impl ThreadPoolBuilder {
                 Err(failed) => failed,
             }
         };
-        Err(ThreadPoolBuildError::new(failed.into_kind()))
+        Err(ThreadPoolBuildError::new(kind))
     }
 }
 
