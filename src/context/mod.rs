@@ -62,13 +62,11 @@ impl Context {
         this
     }
 
-    /// Returns the reason if the token is cancelled.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         self.token.as_ref()?.reason()
     }
 }
 
-/// Whether work may be stopped by unwinding.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
 
 /// The payload that unwinds, from work that was stopped to the region whose token was cancelled. It

@@ -19,7 +19,6 @@ pub(crate) struct ContextSpan(Option<Span>);
 /// spans, there is always one more.)
 const MOST: usize = 64;
 
-/// Whether the program has a subscriber.
 pub(crate) fn are_on() -> bool {
     dispatcher::has_been_set()
 }
@@ -30,7 +29,6 @@ fn ask<R>(call: impl FnOnce() -> R) -> Option<R> {
 }
 
 impl ContextSpan {
-    /// The calling thread's current span.
     pub(crate) fn current() -> Self {
         ContextSpan(ask(Span::current).filter(|span| span.id().is_some()))
     }

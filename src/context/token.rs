@@ -326,7 +326,6 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// When a token is cancelled.
 struct Deadline {
     /// `None` if the clock cannot reach it.
     at: Option<Instant>,
@@ -344,7 +343,6 @@ impl Deadline {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// The deadline for a child of the token.
     fn left_over(&self) -> Self {
         Deadline { at: self.at, left: AtomicU32::new(self.left_in_simulation()) }
     }

@@ -20,7 +20,6 @@ pub struct BroadcastContext {
 }
 
 impl BroadcastContext {
-    /// One for each worker.
     pub(super) fn all(registry: &Registry) -> impl Iterator<Item = Self> {
         let num_threads = registry.workers().len();
         (0..num_threads).map(move |index| BroadcastContext { index, num_threads })
@@ -92,7 +91,7 @@ where
     with_current(|registry| broadcast_in(registry, op))
 }
 
-pub(crate) fn broadcast_in<R: Send>(
+pub(super) fn broadcast_in<R: Send>(
     registry: &Registry,
     op: impl Fn(BroadcastContext) -> R + Sync,
 ) -> Vec<R> {
@@ -116,7 +115,7 @@ pub(crate) fn broadcast_in<R: Send>(
                     tasks.spawn(run, |registry, spawner, job, handle| {
                         drop(handle);
                         Worker::bequeath(spawner, &job);
-                        registry.workers()[context.index].pin(job);
+                        registry.workers()[context.index].pinned.push(job);
                     });
                 }
             }
@@ -142,7 +141,7 @@ where
     with_current(|registry| spawn_broadcast_in(registry, op));
 }
 
-pub(crate) fn spawn_broadcast_in(
+pub(super) fn spawn_broadcast_in(
     registry: &Registry,
     op: impl Fn(BroadcastContext) + Send + Sync + 'static,
 ) {
@@ -157,7 +156,7 @@ pub(crate) fn spawn_broadcast_in(
         };
         drop(handle);
         Worker::bequeath(spawner, &job);
-        worker.pin(job);
+        worker.pinned.push(job);
     }
     parts.start(registry);
     outcome::discard(parts);

@@ -1,6 +1,5 @@
 //! `task`: a task, or a whole `install`, with settings of its own.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::handle::JoinHandle;
@@ -14,7 +13,7 @@ use crate::worker::shared::Registry;
 use crate::worker::{Worker, share_current, under, with_current_context};
 
 /// Settings of a task, which are made before it is spawned: see [`task`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use = "it spawns a task only if `spawn` or `install` is called"]
 pub struct TaskBuilder<'p> {
     /// `None`: the current pool, else the global one.
@@ -160,7 +159,6 @@ impl TaskBuilder<'_> {
         if self.name.is_none() { run() } else { under(self.context().as_ref(), run) }
     }
 
-    /// The context of the task.
     fn context(&self) -> Option<Arc<Context>> {
         if self.name.is_none() && self.token.is_none() {
             return share_current();
@@ -176,16 +174,6 @@ impl TaskBuilder<'_> {
             Some(pool) => f(pool.registry()),
             None => with_current(f),
         }
-    }
-}
-
-impl fmt::Debug for TaskBuilder<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskBuilder")
-            .field("name", &self.name)
-            .field("priority", &self.priority)
-            .field("token", &self.token)
-            .finish_non_exhaustive()
     }
 }
 

@@ -153,7 +153,7 @@ where
     }
     registry.as_worker(|caller, _| {
         // If worker 0 is a thread of the user's, the pool's own threads could end before the gang.
-        let _keeper = if registry.has_member() { registry.keep_workers() } else { None };
+        let _keeper = if registry.has_guest() { registry.keep_workers() } else { None };
         Ok(run(registry, choose(caller, members)?, caller, f))
     })
 }
@@ -173,13 +173,13 @@ where
             // its end, and the gang, the jobs and what `f` borrows outlive the wait.
             let job = unsafe { jobs[index].reference() };
             job.set_priority(caller.priority());
-            registry.workers()[gang.relay.workers()[index]].pin(job);
+            registry.workers()[gang.relay.workers()[index]].pinned.push(job);
         };
         // The thieves of its private forks must not have to wait for the gang.
         caller.flush_forks();
         let order = ORDER.get().lock();
         (1..members).for_each(pin);
-        let is_queued = caller.has_pinned();
+        let is_queued = !caller.pinned.is_empty();
         if is_queued {
             pin(0);
         }
@@ -209,7 +209,6 @@ where
     jobs.into_iter().filter_map(|job| job.result.into_inner()).collect()
 }
 
-/// The job of a member.
 #[repr(C)]
 struct Job<'g, F, R> {
     header: Header,

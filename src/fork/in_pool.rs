@@ -1,10 +1,11 @@
 //! The functions of this crate as methods of `ThreadPool`.
 
-use super::{
-    BroadcastContext, FnContext, JoinHandle, Scope, TrySpawnError, Yield, broadcast_in,
-    in_place_scope_in, join_context_in, join_in, scope_in, spawn_broadcast_in, spawn_fifo_in,
-    spawn_in, try_spawn_in, yield_local_on, yield_on,
-};
+use super::broadcast::{broadcast_in, spawn_broadcast_in};
+use super::join::join_context_in;
+use super::scope::{in_place_scope_in, scope_in};
+use super::spawn::{PoolHome, spawn_at, spawn_fifo_in};
+use super::try_spawn::try_spawn_at;
+use super::{BroadcastContext, FnContext, JoinHandle, Scope, TrySpawnError, Yield};
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
@@ -45,7 +46,7 @@ impl ThreadPool {
         RA: Send,
         RB: Send,
     {
-        join_in(self.registry(), a, b)
+        join_context_in(self.registry(), move |_| a(), move |_| b())
     }
 
     /// [`join_context`](crate::join_context) in this pool.
@@ -91,7 +92,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_in(self.registry(), f)
+        spawn_at(PoolHome::of_current, None, self.registry(), f)
     }
 
     /// [`try_spawn`](crate::try_spawn) in this pool.
@@ -103,7 +104,7 @@ impl ThreadPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        try_spawn_in(self.registry(), f)
+        try_spawn_at(PoolHome::of_current, None, self.registry(), f)
     }
 
     /// [`spawn_fifo`](crate::spawn_fifo) in this pool.
@@ -136,12 +137,12 @@ impl ThreadPool {
 
     /// [`yield_now`](crate::yield_now), if the calling thread is a worker of this pool.
     pub fn yield_now(&self) -> Option<Yield> {
-        self.registry().current_worker().map(yield_on)
+        self.registry().current_worker().map(|worker| Yield::of(worker.run_one()))
     }
 
     /// [`yield_local`](crate::yield_local), if the calling thread is a worker of this pool.
     pub fn yield_local(&self) -> Option<Yield> {
-        self.registry().current_worker().map(yield_local_on)
+        self.registry().current_worker().map(|worker| Yield::of(worker.run_own()))
     }
 
     /// [`current_thread_has_pending_tasks`](crate::current_thread_has_pending_tasks), if the

@@ -7,14 +7,7 @@
 //! A worker of another pool never borrows a core. It injects a job, and goes on working for its own
 //! pool, which that job may need in turn.
 //!
-//! # What it is worth
-//! What a row takes without lending, as a multiple of what it takes with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
-//!
-//! | without | row | threads | time |
-//! | --- | --- | ---: | ---: |
-//! | `core-lending` | empty joins from outside | 2 | 28.7 |
-//! |  | empty join from outside, rested | 2 | 1.38 |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 
 use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
@@ -96,7 +89,7 @@ pub(crate) struct Borrowed<'r> {
 
 impl<'r> Borrowed<'r> {
     pub(crate) fn core(registry: &'r Registry) -> Option<Self> {
-        if !registry.settings().lends_cores {
+        if !registry.settings.lends_cores {
             return None;
         }
         // On top of the task that called `blocking`, no job may run that waits for this task.
@@ -204,9 +197,7 @@ fn sleep_until(
     }
 }
 
-/// No worker runs the job yet.
 const QUEUED: u32 = 0;
-/// A worker runs it.
 const BEGUN: u32 = 1;
 /// A worker has run it, and is about to say so by the event.
 const OVER: u32 = 2;

@@ -181,15 +181,7 @@ fn never_outside<A, B, R>(_: A, _: B) -> R {
     unreachable!("the caller is a worker")
 }
 
-pub(crate) fn join_in<RA: Send, RB: Send>(
-    registry: &Registry,
-    a: impl FnOnce() -> RA + Send,
-    b: impl FnOnce() -> RB + Send,
-) -> (RA, RB) {
-    join_context_in(registry, move |_| a(), move |_| b())
-}
-
-pub(crate) fn join_context_in<RA: Send, RB: Send>(
+pub(super) fn join_context_in<RA: Send, RB: Send>(
     registry: &Registry,
     a: impl FnOnce(FnContext) -> RA + Send,
     b: impl FnOnce(FnContext) -> RB + Send,

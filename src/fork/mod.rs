@@ -31,7 +31,6 @@ mod try_spawn;
 pub use block_on::block_on;
 pub use blocking::blocking;
 pub use broadcast::{BroadcastContext, broadcast, spawn_broadcast};
-pub(crate) use broadcast::{broadcast_in, spawn_broadcast_in};
 pub use builder::{TaskBuilder, task};
 pub use completer::completer;
 #[cfg(feature = "futures")]
@@ -39,18 +38,14 @@ pub use future::{FutureHandle, spawn_future};
 #[cfg(not(loom))]
 pub use gang::{GangError, Member, gang};
 pub use handle::{CancelOnDrop, JoinHandle};
-pub(crate) use join::{
-    First, Second, erased, join_context_in, join_erased, join_in, join_on_worker,
-};
+pub(crate) use join::{First, Second, erased, join_erased, join_on_worker};
 pub use join::{FnContext, join, join_context};
 pub use region::{check_cancelled, is_cancelled, scope_with};
 pub(crate) use region::{stopping_token, with_current_token};
-pub(crate) use scope::{Deferred, in_place_scope_in, scope_in, whole_scope};
+pub(crate) use scope::{Deferred, whole_scope};
 pub use scope::{Scope, ScopedJoinHandle, in_place_scope, scope};
 pub use spawn::{
     Yield, current_thread_has_pending_tasks, spawn, spawn_fifo, yield_local, yield_now,
 };
-pub(crate) use spawn::{spawn_fifo_in, spawn_in, yield_local_on, yield_on};
 pub use task_set::{JoinNext, TaskSet};
-pub(crate) use try_spawn::try_spawn_in;
 pub use try_spawn::{TrySpawnError, try_spawn};

@@ -4,12 +4,11 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 
-use super::scope::{Scope, try_scope_in};
+use super::scope::{Scope, scope_on_worker};
 use crate::context::{CancelToken, Cancelled, Stop, UNWINDS};
 use crate::job::outcome;
 use crate::pool::{ThreadPool, with_current};
 use crate::sim;
-use crate::worker::shared::Registry;
 use crate::worker::{share_current, under, with_current_context};
 
 /// Calls `f` with a [`scope`](crate::scope()) under `token`, and returns when all of its tasks have
@@ -75,15 +74,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    with_current(|registry| scope_with_in(registry, token, f))
-}
-
-fn scope_with_in<'env, F, R>(registry: &Registry, token: &CancelToken, f: F) -> Result<R, Cancelled>
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
-    R: Send,
-{
-    token.run(|| try_scope_in(registry, f))?
+    with_current(|registry| Ok(token.run(|| scope_on_worker(registry, true, f))??))
 }
 
 impl ThreadPool {
@@ -99,7 +90,7 @@ impl ThreadPool {
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
         R: Send,
     {
-        scope_with_in(self.registry(), token, f)
+        Ok(token.run(|| scope_on_worker(self.registry(), true, f))??)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::broadcast::{BroadcastContext, Parts};
 use super::tasks::Tasks;
-use crate::context::{CancelReason, Cancelled, Stop, UNWINDS};
+use crate::context::{CancelReason, Stop, UNWINDS};
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::{Handle, JoinError};
@@ -149,7 +149,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
                 drop(handle);
                 Worker::bequeath(spawner, &job);
-                registry.workers()[context.index()].pin(job);
+                registry.workers()[context.index()].pinned.push(job);
             };
             // SAFETY: as in `spawn`.
             unsafe { self.tasks.spawn(move || own.run(context), queue) };
@@ -278,23 +278,24 @@ where
     with_current(|registry| scope_in(registry, f))
 }
 
-pub(crate) fn scope_in<'env, F, R>(registry: &Registry, f: F) -> R
+pub(super) fn scope_in<'env, F, R>(registry: &Registry, f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), UNWINDS, f);
-    registry.as_worker(run).unwrap_or_else(|reason| Stop::unwind(reason))
+    scope_on_worker(registry, UNWINDS, f).unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
-/// Like `scope`, but if the context is cancelled, drops tasks and returns an error.
-pub(super) fn try_scope_in<'env, F, R>(registry: &Registry, f: F) -> Result<R, Cancelled>
+pub(super) fn scope_on_worker<'env, F, R>(
+    registry: &Registry,
+    drops: bool,
+    f: F,
+) -> Result<R, CancelReason>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), true, f);
-    registry.as_worker(run).map_err(Cancelled::from)
+    registry.as_worker(|worker, _| run_scope(worker.registry(), Some(worker), drops, f))
 }
 
 /// Like `scope`, but runs all tasks even if the context is cancelled.
@@ -303,8 +304,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    let run = |worker: &Worker, _| run_scope(worker.registry(), Some(worker), false, f);
-    let result = with_current(|registry| registry.as_worker(run));
+    let result = with_current(|registry| scope_on_worker(registry, false, f));
     result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
@@ -335,7 +335,7 @@ where
     with_current(|registry| in_place_scope_in(registry, f))
 }
 
-pub(crate) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
+pub(super) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {

@@ -65,7 +65,6 @@ impl<const DROPS: u8> PoolHome<DROPS> {
     }
 }
 
-/// Releases a reference to a context.
 #[cold]
 fn release(context: ContextRef) {
     // SAFETY: it is the one of `PoolHome::of`.
@@ -152,15 +151,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    with_current(|registry| spawn_in(registry, f))
-}
-
-#[inline]
-pub(crate) fn spawn_in<T: Send + 'static>(
-    registry: &Registry,
-    f: impl FnOnce() -> T + Send + 'static,
-) -> JoinHandle<T> {
-    spawn_at(PoolHome::of_current, None, registry, f)
+    with_current(|registry| spawn_at(PoolHome::of_current, None, registry, f))
 }
 
 /// Spawns a task that is at `home`, and of `priority` or else of the one that it inherits.
@@ -172,13 +163,12 @@ pub(super) fn spawn_at<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
     let spawner = registry.expect_worker();
-    match registry.bound() {
+    match &registry.bound {
         None => queue(home, priority, registry, spawner, f),
         Some(bound) => spawn_bounded(home, priority, registry, bound, spawner, f),
     }
 }
 
-/// Makes a task and queues it.
 #[inline]
 pub(super) fn queue<T: Send + 'static>(
     home: impl FnOnce(Option<&Worker>) -> PoolHome,
@@ -197,7 +187,6 @@ pub(super) fn queue<T: Send + 'static>(
     JoinHandle::new(handle)
 }
 
-/// Spawns a task in a pool that bounds the number of queued tasks.
 #[cold]
 #[inline(never)]
 fn spawn_bounded<T: Send + 'static>(
@@ -268,10 +257,10 @@ where
     with_current(|registry| spawn_fifo_in(registry, f))
 }
 
-pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'static) {
+pub(super) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'static) {
     let spawner = registry.expect_worker();
     let in_order = |job| registry.in_order(spawner, job, &registry.fifos);
-    let Some(bound) = registry.bound() else {
+    let Some(bound) = &registry.bound else {
         return registry.submit(spawner, in_order(detached(registry, spawner, f)));
     };
     let Some(worker) = spawner else {
@@ -294,7 +283,6 @@ pub(crate) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'stat
     }
 }
 
-/// Makes a task without a handle.
 #[inline]
 fn detached(
     registry: &Registry,
@@ -317,6 +305,12 @@ pub enum Yield {
     Idle,
 }
 
+impl Yield {
+    pub(super) fn of(has_run: bool) -> Self {
+        if has_run { Yield::Executed } else { Yield::Idle }
+    }
+}
+
 /// Runs one job of the current pool on top of the caller, if it finds one. Returns `None` on a
 /// thread that is no worker.
 ///
@@ -325,22 +319,14 @@ pub enum Yield {
 /// yields in turn, the next job runs on top of both, so many jobs that yield may need much stack.
 pub fn yield_now() -> Option<Yield> {
     sim::poll();
-    Worker::current().map(yield_on)
-}
-
-pub(crate) fn yield_on(worker: &Worker) -> Yield {
-    if worker.run_one() { Yield::Executed } else { Yield::Idle }
+    Worker::current().map(|worker| Yield::of(worker.run_one()))
 }
 
 /// Like [`yield_now`], but looks only at the queues of this worker: what it has forked and spawned,
 /// and broadcasts.
 pub fn yield_local() -> Option<Yield> {
     sim::poll();
-    Worker::current().map(yield_local_on)
-}
-
-pub(crate) fn yield_local_on(worker: &Worker) -> Yield {
-    if worker.run_own() { Yield::Executed } else { Yield::Idle }
+    Worker::current().map(|worker| Yield::of(worker.run_own()))
 }
 
 /// Returns whether a fork or task of the calling worker is pending, or `None` on a thread that is

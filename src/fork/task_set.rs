@@ -309,7 +309,6 @@ impl<T: Send + 'static> TaskSet<T> {
     }
 }
 
-/// The next result.
 impl<T: Send + 'static> Awaitable for TaskSet<T> {
     fn is_there(&self) -> bool {
         self.shared.has_result()

@@ -1,7 +1,6 @@
 //! The tasks of a scope or broadcast: they borrow, are counted, and have all ended before the wait
 //! for them returns.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::panic::resume_unwind;
 use std::ptr;
@@ -11,7 +10,7 @@ use crate::context::{CancelReason, Stop};
 use crate::job::outcome::{self, Payload};
 use crate::job::{NO_TAG, tag_of};
 use crate::latch::count::TaskCount;
-use crate::latch::{Awaited, Wait, Waiter};
+use crate::latch::{Wait, Waiter};
 use crate::sleep::Event;
 use crate::sync::{AtomicPtr, Mutex, Ordering};
 use crate::task::fifo::Fifos;
@@ -35,14 +34,12 @@ pub(super) struct Tasks {
     count: TaskCount,
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Option<Event>,
-    /// Whether the opener is a thread of another pool.
     are_cross_jobs: bool,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
     rare: OnceLock<Box<Rare>>,
 }
 
-/// What few scopes need.
 #[derive(Default)]
 struct Rare {
     /// The tasks of `spawn_fifo`.
@@ -52,26 +49,24 @@ struct Rare {
     stopped: OnceLock<CancelReason>,
 }
 
-/// The panics of a scope's tasks that no handle has taken, by the order in which they came.
+/// The panics of a scope's tasks in the order in which they came. `None`: a handle has taken it.
 #[derive(Default)]
-struct Panics(Mutex<(usize, BTreeMap<usize, Payload>)>);
+struct Panics(Mutex<Vec<Option<Payload>>>);
 
 impl Panics {
     fn keep(&self, payload: Payload) -> usize {
-        let mut panics = self.0.lock();
-        let (number, kept) = &mut *panics;
-        *number += 1;
-        kept.insert(*number, payload);
-        *number
+        let mut kept = self.0.lock();
+        kept.push(Some(payload));
+        kept.len() - 1
     }
 
     fn take(&self, number: usize) -> Option<Payload> {
-        self.0.lock().1.remove(&number)
+        self.0.lock()[number].take()
     }
 
     /// The first panic, for a caller that has seen all tasks end. Discards the others.
     fn first(&self) -> Option<Payload> {
-        let mut kept = mem::take(&mut self.0.lock().1).into_values();
+        let mut kept = mem::take(&mut *self.0.lock()).into_iter().flatten();
         let first = kept.next();
         kept.for_each(outcome::discard);
         first
@@ -97,7 +92,7 @@ impl Tasks {
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
             tag: Tag::new(tag_of(word)),
             context: opener.map_or_else(inherited_context, Worker::inherited_context),
-            count: TaskCount::new(),
+            count: TaskCount::default(),
             over: opener.is_none().then(|| Event::new(registry.address())),
             are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
             drops,
@@ -150,7 +145,6 @@ impl Tasks {
         self.registry().submit_as(self.are_cross_jobs, spawner, job);
     }
 
-    /// Whether the opener is a thread of another pool.
     pub(super) fn are_cross_jobs(&self) -> bool {
         self.are_cross_jobs
     }
@@ -174,7 +168,7 @@ impl Tasks {
     /// The isolation tag of the tasks. Under `OwnDescendants` it tells them from the opener's other
     /// work.
     fn tag(&self) -> usize {
-        match self.registry().settings().wait_policy {
+        match self.registry().settings.wait_policy {
             WaitPolicy::AnyWork => self.tag.parent(),
             WaitPolicy::OwnDescendants => self.tag.address(),
         }
@@ -196,7 +190,6 @@ impl Tasks {
         }
     }
 
-    /// Waits until all tasks have ended.
     pub(super) fn wait(&self) {
         let Some(over) = &self.over else {
             // SAFETY: see `Sync`. There is an opener if there is no event.
@@ -244,10 +237,6 @@ impl Wait for Tasks {
 
     fn leave_core(&self) {
         self.local.store(ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    fn what(&self) -> Awaited {
-        Awaited::Scope
     }
 
     /// That of the tasks which are set apart. (The opener has the tag of the others.)

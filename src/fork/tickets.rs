@@ -38,7 +38,6 @@ use crate::task::{JoinError, Waiting, new_task};
 use crate::worker::shared::Registry;
 use crate::worker::{Tag, Worker, share_current};
 
-/// What a set and its tickets share.
 pub(super) struct Shared<T> {
     /// The isolation tag of the tickets.
     pub(super) tag: Tag,
@@ -89,7 +88,6 @@ impl<T> State<T> {
         }
     }
 
-    /// How many results are still to come.
     pub(super) fn pending(&self) -> usize {
         self.queue.len() + self.running
     }
@@ -102,7 +100,6 @@ impl<T> State<T> {
         needs
     }
 
-    /// Takes a closure for a ticket that begins.
     fn begin(&mut self) -> Option<Closure<T>> {
         self.tickets -= 1;
         if self.running >= self.most {
@@ -160,7 +157,7 @@ impl<T: Send + 'static> Shared<T> {
         self.end(worker, result);
     }
 
-    /// Notes a result, and wakes the set's owner.
+    /// Notes a result, and wakes the thread or future that waits for the set.
     fn end(self: &Arc<Self>, worker: &Worker, result: Result<T, JoinError>) {
         let mut state = self.state.lock();
         state.running -= 1;

@@ -38,14 +38,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    with_current(|registry| try_spawn_in(registry, f))
-}
-
-pub(crate) fn try_spawn_in<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
-    registry: &Registry,
-    f: F,
-) -> Result<JoinHandle<T>, TrySpawnError<F>> {
-    try_spawn_at(PoolHome::of_current, None, registry, f)
+    with_current(|registry| try_spawn_at(PoolHome::of_current, None, registry, f))
 }
 
 /// `try_spawn`, for a task like that of `spawn_at`.
@@ -59,7 +52,7 @@ pub(super) fn try_spawn_at<T: Send + 'static, F: FnOnce() -> T + Send + 'static>
     if registry.is_shut_down() {
         return Err(TrySpawnError::Closed(f));
     }
-    match registry.bound().map(Bound::try_take) {
+    match registry.bound.as_ref().map(Bound::try_take) {
         None => Ok(queue(home, priority, registry, spawner, f)),
         Some(Some(place)) => Ok(queue(home, priority, registry, spawner, place.carried_by(f))),
         Some(None) => Err(TrySpawnError::Full(f)),

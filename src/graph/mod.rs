@@ -69,7 +69,7 @@ pub use node::Node;
 pub use report::{GraphError, Outcome, Report, TaskFailure};
 
 use access::{Needs, Uses, conflict};
-use owner::{Owner, TaskSettings};
+use owner::{GraphRef, TaskSettings};
 use plan::Plan;
 use report::{Cause, Outcomes};
 use run::{Fallbacks, Run, Task};
@@ -82,7 +82,7 @@ use crate::sync::Mutex;
 /// Tasks, the order between them, and the cells that they share: see the [module](self).
 pub struct Graph<'env> {
     /// This graph, as the handles of its tasks have it.
-    owner: Owner,
+    owner: GraphRef,
     tasks: Vec<Task<'env>>,
     /// For each task, the counter that `run.rs` describes.
     missing: Vec<AtomicU32>,
@@ -147,7 +147,7 @@ impl Default for Graph<'_> {
 impl<'env> Graph<'env> {
     /// Returns a graph without tasks.
     pub fn new() -> Self {
-        let owner = Owner::new();
+        let owner = GraphRef::new();
         Graph {
             needs: Needs::new(owner.graph),
             owner,

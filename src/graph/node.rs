@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::owner::{Owner, Settings};
+use super::owner::{GraphRef, Settings};
 use super::slot::Slot;
 
 /// A task of a graph, and its result: see [`Graph::task`](super::Graph::task).
@@ -24,7 +24,7 @@ use super::slot::Slot;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Node<T> {
-    pub(super) owner: Owner,
+    pub(super) owner: GraphRef,
     /// The index of the task among the graph's tasks.
     pub(super) index: usize,
     /// The place of the result.

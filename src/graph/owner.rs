@@ -17,7 +17,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Which graph owns a task, and where the settings of that graph are.
 #[derive(Clone, Copy)]
-pub(super) struct Owner {
+pub(super) struct GraphRef {
     /// Those of a later graph once this one is dropped.
     settings: &'static Mutex<Settings>,
     /// The number of the graph: no other one ever has it.
@@ -47,7 +47,7 @@ pub(super) struct TaskSettings {
     pub(super) delay: Duration,
 }
 
-impl Owner {
+impl GraphRef {
     /// Numbers a new graph, and finds settings for it.
     pub(super) fn new() -> Self {
         // Relaxed: only the number counts.
@@ -55,7 +55,7 @@ impl Owner {
         let unused = UNUSED.get().lock().pop();
         let settings = unused.unwrap_or_else(|| Box::leak(Box::default()));
         settings.lock().graph = graph;
-        Owner { settings, graph }
+        GraphRef { settings, graph }
     }
 
     /// The graph is dropped: clears its settings, and leaves them to a later graph.

@@ -30,7 +30,7 @@ use std::cell::UnsafeCell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::owner::{Owner, TaskSettings};
+use super::owner::{GraphRef, TaskSettings};
 use super::plan::Lists;
 use super::report::{Cause, Outcome, TaskFailure};
 use super::slot::{Body, Owned};
@@ -81,7 +81,7 @@ pub(super) struct Run<'r, 'env> {
     /// What was set for tasks.
     pub(super) task_settings: &'r BTreeMap<usize, TaskSettings>,
     /// Knows the tasks' names.
-    pub(super) owner: &'r Owner,
+    pub(super) owner: &'r GraphRef,
     /// The ready tasks, and the longest path from each task to the end, if the graph has costs.
     pub(super) heap: Option<(Heap, &'r [u64])>,
     /// How many ticks each task took. Empty if the run does not measure that.

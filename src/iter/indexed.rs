@@ -1,6 +1,6 @@
 //! Parallel iterators that know the position of every item.
 //!
-//! All of this file is one trait, with an example for each method: the adaptors, then the ends.
+//! All of this file is one trait: the adaptors, then the ends.
 
 use std::cmp::Ordering::{self, Equal};
 use std::mem;
@@ -52,24 +52,12 @@ pub trait IndexedParallelIterator: ParallelIterator {
     // ---- adaptors ---------------------------------------------------------------------------
 
     /// Returns an iterator over pairs of a position and the item there. Positions begin at 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let words: Vec<_> = ["a", "b"].par_iter().enumerate().collect();
-    /// assert_eq!(words, [(0, &"a"), (1, &"b")]);
-    /// ```
     fn enumerate(self) -> Enumerate<Self> {
         Enumerate::new(self)
     }
 
     /// Returns an iterator over pairs of an item of this iterator and the item of `zip_op` at the
     /// same position. Its length is that of the shorter one. The rest of the other is dropped.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let pairs: Vec<_> = (1..4).into_par_iter().zip(vec!["a", "b"]).collect();
-    /// assert_eq!(pairs, [(1, "a"), (2, "b")]);
-    /// ```
     fn zip<Z>(self, zip_op: Z) -> Zip<Self, Z::Iter>
     where
         Z: IntoParallelIterator<Iter: IndexedParallelIterator>,
@@ -191,12 +179,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// # Panics
     /// If `step` is zero.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..10).into_par_iter().step_by(4).collect();
-    /// assert_eq!(numbers, [0, 4, 8]);
-    /// ```
     #[track_caller]
     fn step_by(self, step: usize) -> StepBy<Self> {
         assert!(step != 0, "step must not be zero");
@@ -205,12 +187,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
 
     /// Returns an iterator over all items but the first `n`. As in a serial iterator, adaptors
     /// before this run for the skipped items as well, in parallel with the others.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..5).into_par_iter().skip(3).collect();
-    /// assert_eq!(numbers, [3, 4]);
-    /// ```
     fn skip(self, n: usize) -> Skip<Self> {
         Skip::new(self, n)
     }
@@ -222,12 +198,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over the positions of the items for which `predicate` returns true.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let positions: Vec<_> = [5, 0, 7].par_iter().positions(|n| *n != 0).collect();
-    /// assert_eq!(positions, [0, 2]);
-    /// ```
     fn positions<P>(self, predicate: P) -> Positions<Self, P>
     where
         P: Fn(Self::Item) -> bool + Sync + Send,
@@ -236,12 +206,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over the items from the last to the first.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..3).into_par_iter().rev().collect();
-    /// assert_eq!(numbers, [2, 1, 0]);
-    /// ```
     fn rev(self) -> Rev<Self> {
         Rev::new(self)
     }
@@ -336,16 +300,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     ///
     /// An iterator without positions has [`while_some`](ParallelIterator::while_some) instead,
     /// which stops at any `None`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let words = ["1", "2", "x", "4"];
-    /// let numbers = words.par_iter().map_while(|word| word.parse::<i32>().ok());
-    /// assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
-    ///
-    /// let squares = (0..usize::MAX).into_par_iter().map(|n| n * n);
-    /// assert_eq!(squares.map_while(|n| (n < 1000).then_some(n)).count(), 32);
-    /// ```
     fn map_while<P, R>(self, predicate: P) -> MapWhile<Self, P>
     where
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
@@ -512,11 +466,6 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns the position of the first item for which `predicate` returns true, if any.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((0..100).into_par_iter().position_first(|n| n % 29 == 7), Some(7));
-    /// ```
     fn position_first<P>(self, predicate: P) -> Option<usize>
     where
         P: Fn(Self::Item) -> bool + Sync + Send,

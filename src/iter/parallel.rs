@@ -1,8 +1,9 @@
 //! Parallel iterators of any kind, what can be made one, and what they are collected into.
 //!
-//! This file is long because a trait cannot be divided: nearly all of it is `ParallelIterator`,
-//! with an example for each method. The adaptors come first, then the ends. What they do is in
-//! `adaptors` and `ends`. The other traits are here since all of these name each other.
+//! This file is long because a trait cannot be divided: nearly all of it is `ParallelIterator`. The
+//! adaptors come first, then the ends. What they do is in `adaptors` and `ends`. Methods that
+//! `Iterator` does not have come with examples. The other traits are here since all of these name
+//! each other.
 
 use std::cmp::Ordering;
 use std::collections::LinkedList;
@@ -68,23 +69,11 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns an iterator over the items for which `predicate` returns true.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let even: Vec<_> = (0..10).into_par_iter().filter(|n| n % 2 == 0).collect();
-    /// assert_eq!(even, [0, 2, 4, 6, 8]);
-    /// ```
     fn filter<P: Fn(&Self::Item) -> bool + Sync + Send>(self, predicate: P) -> Filter<Self, P> {
         Filter::new(self, predicate)
     }
 
     /// Calls `inspect_op` with a reference to each item, and passes the item on.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sum: i32 = (0..4).into_par_iter().inspect(|n| println!("adding {n}")).sum();
-    /// assert_eq!(sum, 6);
-    /// ```
     fn inspect<OP: Fn(&Self::Item) + Sync + Send>(self, inspect_op: OP) -> Inspect<Self, OP> {
         Inspect::new(self, inspect_op)
     }
@@ -120,13 +109,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Calls `filter_op` with each item. Returns an iterator over the values of the `Some`s.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<i32> =
-    ///     ["1", "x", "3"].par_iter().filter_map(|text| text.parse().ok()).collect();
-    /// assert_eq!(numbers, [1, 3]);
-    /// ```
     fn filter_map<P, R>(self, filter_op: P) -> FilterMap<Self, P>
     where
         P: Fn(Self::Item) -> Option<R> + Sync + Send,
@@ -309,12 +291,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// # Panics
     /// If the total number of items is needed and does not fit in a `usize`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (0..3).into_par_iter().chain(7..9).collect();
-    /// assert_eq!(numbers, [0, 1, 2, 7, 8]);
-    /// ```
     fn chain<C: IntoParallelIterator<Item = Self::Item>>(self, chain: C) -> Chain<Self, C::Iter> {
         Chain::new(self, chain.into_par_iter())
     }
@@ -348,12 +324,6 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// # Panics
     /// If the total number of items is needed and does not fit in a `usize`.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let numbers: Vec<_> = (1..4).into_par_iter().intersperse(0).collect();
-    /// assert_eq!(numbers, [1, 0, 2, 0, 3]);
-    /// ```
     fn intersperse(self, element: Self::Item) -> Intersperse<Self>
     where
         Self::Item: Clone,
@@ -558,11 +528,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns the sum of the items. The grouping may differ from run to run, and so may the
     /// rounding of floating-point numbers.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((1..=100).into_par_iter().sum::<i32>(), 5050);
-    /// ```
     fn sum<S: Send + std::iter::Sum<Self::Item> + std::iter::Sum<S>>(self) -> S {
         self.drive_unindexed(consumer_of(&reduce::Sum(PhantomData)))
     }
@@ -703,11 +668,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns the item with the least key, like [`min`](Self::min). Calls `f` once for each item.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!([3_i32, -1, 2].par_iter().min_by_key(|n| n.abs()), Some(&-1));
-    /// ```
     fn min_by_key<K, F>(self, f: F) -> Option<Self::Item>
     where
         K: Ord + Send,
@@ -739,11 +699,6 @@ pub trait ParallelIterator: Sized + Send {
 
     /// Returns the first item for which `predicate` returns true, if any. Once a thread has found
     /// one, threads soon search only before it.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!((1..1000).into_par_iter().find_first(|n| n % 7 == 0), Some(7));
-    /// ```
     fn find_first<P>(self, predicate: P) -> Option<Self::Item>
     where
         P: Fn(&Self::Item) -> bool + Sync + Send,
@@ -799,14 +754,6 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Collects the first and the second values of pairs into two collections.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let (numbers, squares): (Vec<_>, Vec<_>) =
-    ///     (0..4).into_par_iter().map(|n| (n, n * n)).unzip();
-    /// assert_eq!(numbers, [0, 1, 2, 3]);
-    /// assert_eq!(squares, [0, 1, 4, 9]);
-    /// ```
     fn unzip<A, B, FromA, FromB>(self) -> (FromA, FromB)
     where
         Self: ParallelIterator<Item = (A, B)>,

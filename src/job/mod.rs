@@ -15,7 +15,7 @@ use std::ptr::{self, NonNull};
 
 pub use self::priority::Priority;
 pub(crate) use self::priority::{PRIORITY_BITS, tag_of};
-use crate::latch::Kind;
+use crate::latch::JobName;
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
 /// Runs the job on a worker, `W`. Never unwinds. The job may be gone when this returns.
@@ -26,7 +26,7 @@ pub(crate) type Execute<W> = unsafe fn(JobRef<W>, &W);
 pub(crate) struct Table<W> {
     pub(crate) execute: Execute<W>,
     /// What such jobs are, for dumps: for example the type of their closures.
-    pub(crate) name: Kind,
+    pub(crate) name: JobName,
     /// Whether a job is *empty*: to run it does nothing any more.
     pub(crate) is_empty: IsEmpty<W>,
     /// Whether the worker that takes such a job has to begin it before it calls any code of the
@@ -36,7 +36,7 @@ pub(crate) struct Table<W> {
 
 impl<W> Table<W> {
     /// The table of jobs that are never empty, and that need not begin promptly.
-    pub(crate) const fn new(execute: Execute<W>, name: Kind) -> Self {
+    pub(crate) const fn new(execute: Execute<W>, name: JobName) -> Self {
         Table { execute, name, is_empty: never_empty, is_prompt: false }
     }
 }
@@ -160,7 +160,6 @@ impl<W> JobRef<W> {
         self.0.as_ptr().expose_provenance()
     }
 
-    /// This job and its ancestors.
     pub(crate) fn ancestors(&self) -> impl Iterator<Item = usize> {
         // SAFETY: the job has not run.
         std::iter::once(self.address()).chain(unsafe { ancestors(self.tag()) })
@@ -192,7 +191,6 @@ impl<W> JobRef<W> {
         }
     }
 
-    /// Sets the tag and the priority of a new job.
     pub(crate) fn set_word(&self, word: usize) {
         // SAFETY: as in `word`. The job is not public, so no other thread reads the word.
         unsafe { self.0.as_ref().tag.assume_init_ref() }.set(word);
@@ -214,7 +212,6 @@ impl<W> JobRef<W> {
         unsafe { (self.table().is_empty)(self) }
     }
 
-    /// `Table::is_prompt`.
     pub(crate) fn is_prompt(&self) -> bool {
         self.table().is_prompt
     }

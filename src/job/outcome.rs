@@ -7,7 +7,6 @@ use std::thread;
 
 use crate::os::write_error;
 
-/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send + 'static>;
 
 /// Calls `f` and returns its value or the payload of its panic. Like the closure of a thread, `f`

@@ -17,7 +17,6 @@ pub enum Priority {
 /// The bits of the priority, in a word that also has a tag. (A tag is 0 or the address of a header,
 /// which is a multiple of 4.)
 const BITS: usize = (1 << PRIORITY_BITS) - 1;
-/// The number of these bits.
 pub(crate) const PRIORITY_BITS: u32 = 2;
 
 impl Priority {

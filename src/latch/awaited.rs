@@ -11,16 +11,15 @@ pub(crate) enum Awaited {
     OtherPool,
 }
 
-/// Which task a wait is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AwaitedTask {
-    pub(crate) kind: &'static Kind,
+    pub(crate) name: &'static JobName,
     /// The address of its context, which may be gone.
     pub(crate) context: usize,
 }
 
 /// Returns what jobs of one type are, for dumps.
-pub(crate) type Kind = fn() -> &'static str;
+pub(crate) type JobName = fn() -> &'static str;
 
 impl Awaited {
     /// A number for it that is not 0.

@@ -42,6 +42,7 @@ const TASK: isize = 2;
 const WAITING: isize = 1;
 
 /// A scope's count of tasks.
+#[derive(Default)]
 pub(crate) struct TaskCount {
     /// Used by the opener only, like the next three.
     local: Cell<isize>,
@@ -56,16 +57,6 @@ pub(crate) struct TaskCount {
 }
 
 impl TaskCount {
-    pub(crate) fn new() -> Self {
-        TaskCount {
-            local: Cell::new(0),
-            has_dropped: Cell::new(false),
-            seen: Cell::new(0),
-            relies: Cell::new(0),
-            remote: CachePadded::new(AtomicIsize::new(0)),
-        }
-    }
-
     /// Counts a task that the opener spawns.
     #[inline]
     pub(crate) fn add_local(&self) {
@@ -133,10 +124,6 @@ impl TaskCount {
 }
 
 impl Wait for TaskCount {
-    fn what(&self) -> crate::latch::Awaited {
-        crate::latch::Awaited::Scope
-    }
-
     fn done(&self) -> bool {
         match self.has_dropped.get() {
             true => self.done_after_drop(),

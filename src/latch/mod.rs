@@ -11,7 +11,7 @@
 mod awaited;
 pub(crate) mod count;
 
-pub(crate) use awaited::{Awaited, AwaitedTask, Kind};
+pub(crate) use awaited::{Awaited, AwaitedTask, JobName};
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -68,7 +68,9 @@ pub(crate) trait Wait {
     fn leave_core(&self) {}
 
     /// What is waited for, for dumps.
-    fn what(&self) -> Awaited;
+    fn what(&self) -> Awaited {
+        Awaited::Scope
+    }
 
     /// The worker that runs what is waited for, if that is known.
     fn runner(&self) -> Option<usize> {
@@ -86,7 +88,6 @@ pub(crate) enum Waiter {
     Asleep,
 }
 
-/// An event that happens once and that one worker waits for.
 pub(crate) struct Latch {
     state: AtomicU32,
 }
@@ -112,10 +113,6 @@ impl Latch {
 }
 
 impl Wait for Latch {
-    fn what(&self) -> Awaited {
-        Awaited::Fork(None)
-    }
-
     #[inline]
     fn done(&self) -> bool {
         // Acquire: matches the Release in `set`.

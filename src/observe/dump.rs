@@ -4,6 +4,7 @@
 //! parts of its dump may be from slightly different moments.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -144,25 +145,20 @@ impl Dump {
         Dump { pools: vec![Pool::of(registry)], is_without_list: false }
     }
 
-    /// Returns `None` if the pool is gone.
-    pub(crate) fn of_weak(registry: &Weak<Registry>) -> Option<Self> {
-        Registry::with(registry, Dump::of)
-    }
-
     /// Whether a job is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let begun = |core: &Core| core.is_begun() || core.waits_for.is_some() || core.off > 0;
+        let begun = |core: &Core| {
+            core.jobs + core.off > 0 || core.state == "lent" || core.waits_for.is_some()
+        };
         self.is_queued() || self.cores().any(begun)
     }
 
-    /// Whether a job is queued.
     pub(crate) fn is_queued(&self) -> bool {
         let is_queued =
             |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
         self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
     }
 
-    /// Whether a pool was dropped.
     pub(crate) fn is_ending(&self) -> bool {
         self.pools.iter().any(|pool| pool.ending)
     }
@@ -194,8 +190,8 @@ impl Pool {
             oldest_wait: oldest_wait(registry),
             counts: registry.sleep().counts(),
             spare_threads: registry.counts.spare_threads(),
-            max_spare_threads: registry.settings().max_spare_threads,
-            refused_hand_offs: registry.counts.refused_hand_offs(),
+            max_spare_threads: registry.settings.max_spare_threads,
+            refused_hand_offs: registry.counts.refused_hand_offs.load(Ordering::Relaxed),
             ending: registry.is_ending(),
             is_lost: registry.is_lost(),
         }
@@ -203,10 +199,6 @@ impl Pool {
 }
 
 impl Core {
-    fn is_begun(&self) -> bool {
-        self.jobs > 0 || self.state == "lent"
-    }
-
     fn of(worker: &Worker, thread_name: Option<String>) -> Self {
         let (hidden, public) = worker.forks_pending();
         let (tasks, batches) = worker.tasks_pending();
@@ -241,8 +233,8 @@ impl Core {
             public,
             tasks,
             batches,
-            pinned: worker.pinned_pending(),
-            counters: worker.snapshot(),
+            pinned: worker.pinned.len(),
+            counters: worker.counters.snapshot(),
         }
     }
 }
@@ -259,7 +251,6 @@ fn hint(jobs: u32) -> Option<&'static str> {
     }
 }
 
-/// Whether a job is queued in the pool.
 #[cfg(feature = "deterministic")]
 fn is_queued(registry: &Registry) -> bool {
     let has_work = |worker: &Worker| worker.has_own_work() || worker.forks_pending() != (0, 0);
@@ -393,8 +384,8 @@ impl Core {
             Some(Awaited::Scope) => write!(f, ", waits for a scope"),
             Some(Awaited::Task(None)) => write!(f, ", waits for a task"),
             Some(Awaited::Task(Some(task))) => {
-                let kind = name_of_carried((task.kind)());
-                write!(f, ", waits for a task: `{kind}`")?;
+                let name = name_of_carried((task.name)());
+                write!(f, ", waits for a task: `{name}`")?;
                 write_name(f, &self.awaited_name)
             }
             Some(Awaited::OtherPool) => write!(f, ", waits for another pool"),

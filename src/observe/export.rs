@@ -15,7 +15,6 @@ use crate::os::thread::Thread;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file of this process, if it has one.
 static FILE: PerProcess<Mutex<Option<PathBuf>>> = PerProcess::new();
 
 /// From now on, writes the metrics of all pools of the process to a file, in the text format of

@@ -28,7 +28,6 @@ impl Histogram {
         self.sum = self.sum.wrapping_add(live.sum());
     }
 
-    /// What was measured since `before`.
     pub(crate) fn since(&self, before: &Histogram) -> Histogram {
         let counts = self.counts.iter().zip(&before.counts);
         let counts = counts.map(|(now, before)| now.saturating_sub(*before)).collect();

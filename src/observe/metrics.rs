@@ -5,6 +5,7 @@ use std::iter::{FusedIterator, Sum};
 use std::ops::Add;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Histogram;
@@ -107,7 +108,7 @@ pub struct QueueMetrics {
 impl Metrics {
     pub(crate) fn of(registry: &Registry) -> Self {
         let workers = registry.workers().iter();
-        let times = || registry.workers().iter().filter_map(|worker| worker.task_times());
+        let times = || registry.workers().iter().filter_map(|worker| worker.task_times.as_deref());
         let histogram = |of: fn(&TaskTimes) -> &LiveHistogram| {
             let mut sum = Histogram::new();
             times().for_each(|times| sum.add(of(times)));
@@ -123,7 +124,7 @@ impl Metrics {
             queues,
             spare_threads: registry.counts.spare_threads(),
             threads_off_core: threads_off(registry),
-            threads_blocking: registry.counts.threads_blocking(),
+            threads_blocking: registry.counts.threads_blocking.load(Ordering::Relaxed),
             queue_waits: histogram(|times| &times.waited),
             run_times: histogram(|times| &times.ran),
             source: registry.downgrade(),
@@ -190,14 +191,13 @@ impl fmt::Display for Metrics {
     }
 }
 
-/// The queued tasks of each class.
 fn queues(registry: &Registry) -> Vec<QueueMetrics> {
     let classes = [(Priority::High, "high"), (Priority::Normal, "normal"), (Priority::Low, "low")];
     let queue = |(priority, class)| {
         let outside = registry.injector_for(priority).len();
         let workers = registry.workers().iter();
         let at_workers: usize = workers.map(|worker| worker.tasks_queued(priority)).sum();
-        let cross = if class == "normal" { registry.cross_jobs().len() } else { 0 };
+        let cross = if class == "normal" { registry.cross_jobs.len() } else { 0 };
         let oldest_wait = registry.oldest_wait(priority);
         QueueMetrics { class, depth: outside + at_workers + cross, oldest_wait }
     };
@@ -209,14 +209,14 @@ impl WorkerMetrics {
         let (private, public) = worker.forks_pending();
         let spent = worker.time_spent().times;
         WorkerMetrics {
-            counters: worker.snapshot(),
+            counters: worker.counters.snapshot(),
             busy: spent[Activity::Busy as usize],
             searching: spent[Activity::Searching as usize],
             parked: spent[Activity::Parked as usize],
             blocked: spent[Activity::Blocked as usize],
             forks: private + public,
             tasks: worker.public_tasks(),
-            pinned: worker.pinned_pending(),
+            pinned: worker.pinned.len(),
         }
     }
 
@@ -231,7 +231,6 @@ impl WorkerMetrics {
         }
     }
 
-    /// The time of each activity.
     pub(super) fn times(&self) -> [(&'static str, Duration); 4] {
         [
             ("busy", self.busy),
@@ -288,7 +287,6 @@ impl Iterator for Intervals {
 // A pool that has ended does not come back.
 impl FusedIterator for Intervals {}
 
-/// The metrics of all pools of the process.
 pub(super) fn all() -> Vec<Metrics> {
     super::dump::all_pools()
         .iter()

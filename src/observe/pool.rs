@@ -1,5 +1,7 @@
 //! The methods of `ThreadPool` that show its state.
 
+use std::sync::atomic::Ordering;
+
 use super::metrics::threads_off;
 use super::{Dump, Metrics};
 use crate::pool::{ThreadPool, with_current};
@@ -41,13 +43,13 @@ pub fn counters() -> Counters {
 }
 
 fn counters_of(registry: &Registry) -> Counters {
-    let (blocking_calls, blocking_calls_on_core) = registry.counts.blocking_calls();
+    let (counts, relaxed) = (&registry.counts, Ordering::Relaxed);
     Counters {
-        workers: registry.workers().iter().map(|worker| worker.snapshot()).collect(),
-        spare_threads: registry.counts.spare_threads(),
+        workers: registry.workers().iter().map(|worker| worker.counters.snapshot()).collect(),
+        spare_threads: counts.spare_threads(),
         threads_off_core: threads_off(registry),
-        threads_blocking: registry.counts.threads_blocking(),
-        blocking_calls,
-        blocking_calls_on_core,
+        threads_blocking: counts.threads_blocking.load(relaxed),
+        blocking_calls: counts.blocking_calls.load(relaxed),
+        blocking_calls_on_core: counts.blocking_calls_on_core.load(relaxed),
     }
 }

@@ -102,7 +102,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Begins a metric.
     fn family(&mut self, name: &str, kind: &str, help: &str) -> fmt::Result {
         self.name = format!("filch_{name}");
         writeln!(self.text, "# HELP {0} {help}\n# TYPE {0} {kind}", self.name)
@@ -157,7 +156,6 @@ impl Writer<'_> {
     }
 }
 
-/// The pool's number and name.
 fn labels(pool: &Metrics) -> String {
     format!("pool=\"{}\",name=\"{}\"", pool.pool, escaped(&pool.name))
 }
@@ -167,7 +165,6 @@ fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// Writes samples of one metric.
 struct Sample<'w> {
     text: &'w mut String,
     name: &'w str,

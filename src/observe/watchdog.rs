@@ -1,10 +1,9 @@
 //! A thread that reports if a pool does not move although work is pending.
 
 use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::Dump;
 use crate::os::thread::Thread;
@@ -13,41 +12,34 @@ use crate::worker::shared::Registry;
 
 /// The thread. Dropping this ends it, and waits until it has ended.
 pub(crate) struct Watchdog {
-    over: Arc<(Mutex<bool>, Condvar)>,
+    /// The thread ends when this is dropped.
+    over: Option<Sender<()>>,
     thread: Option<Thread>,
 }
 
 impl Watchdog {
     pub(crate) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Self> {
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let (theirs, registry) = (over.clone(), Arc::downgrade(registry));
-        let watch = move || watch(&registry, period, &theirs);
+        let (over, is_over) = mpsc::channel();
+        let registry = Arc::downgrade(registry);
+        let watch = move || watch(&registry, period, &is_over);
         let thread = Thread::start("filch-watchdog".into(), None, watch)?;
-        Ok(Watchdog { over, thread: Some(thread) })
+        Ok(Watchdog { over: Some(over), thread: Some(thread) })
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        *self.over.0.lock() = true;
-        self.over.1.notify_all();
-        if let Some(thread) = self.thread.take() {
-            thread.join();
-        }
+        drop(self.over.take());
+        self.thread.take().into_iter().for_each(Thread::join);
     }
 }
 
-fn watch(registry: &Weak<Registry>, period: Duration, over: &(Mutex<bool>, Condvar)) {
+fn watch(registry: &Weak<Registry>, period: Duration, is_over: &Receiver<()>) {
     let mut before: Option<Dump> = None;
     let mut told = false;
     let mut periods_of_end = 0_u32;
-    let mut is_over = over.0.lock();
-    loop {
-        over.1.wait_while_for(&mut is_over, |over| !*over, period);
-        if *is_over {
-            return;
-        }
-        let Some(now) = Dump::of_weak(registry) else { return };
+    while is_over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+        let Some(now) = Registry::with(registry, Dump::of) else { return };
         periods_of_end = periods_of_end.saturating_add(now.is_ending().into());
         // The end has taken longer than a period, for the first time.
         if periods_of_end == 2 {

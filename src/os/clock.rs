@@ -1,6 +1,14 @@
 //! Two clocks: the cheapest one of the machine, for spans of some microseconds, and one in
 //! nanoseconds.
 
+/// A model has no clock: every span counts as over. The counter of an x86_64 processor usually runs
+/// at 2 to 4 GHz.
+pub(crate) const TICKS_PER_MICROSECOND: u64 = match () {
+    () if cfg!(loom) => 0,
+    () if cfg!(target_arch = "x86_64") => 3_000,
+    () => 1_000,
+};
+
 /// Returns the time since an arbitrary moment, in ticks. A microsecond has about
 /// [`TICKS_PER_MICROSECOND`] of them. The counters of two processors may differ slightly.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
@@ -9,10 +17,6 @@ pub(crate) fn ticks() -> u64 {
     // SAFETY: every x86_64 processor has this counter.
     unsafe { std::arch::x86_64::_rdtsc() }
 }
-
-/// The counter's frequency is usually 2 to 4 GHz.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-pub(crate) const TICKS_PER_MICROSECOND: u64 = 3_000;
 
 /// Returns the time since the first call, in nanoseconds.
 #[cfg(not(any(target_arch = "x86_64", all(target_family = "wasm", target_os = "unknown"), loom)))]
@@ -29,17 +33,10 @@ pub(crate) fn ticks() -> u64 {
     READINGS.fetch_add(1, Ordering::Relaxed) as u64 * (TICKS_PER_MICROSECOND / 10)
 }
 
-#[cfg(not(any(target_arch = "x86_64", loom)))]
-pub(crate) const TICKS_PER_MICROSECOND: u64 = 1_000;
-
-/// A model has no clock. Every span counts as over.
 #[cfg(loom)]
 pub(crate) fn ticks() -> u64 {
     1
 }
-
-#[cfg(loom)]
-pub(crate) const TICKS_PER_MICROSECOND: u64 = 0;
 
 /// Returns the nanoseconds since the first call, for times that users see.
 #[cfg(not(any(all(target_family = "wasm", target_os = "unknown"), loom)))]

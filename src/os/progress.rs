@@ -19,7 +19,6 @@ pub(crate) struct Seen {
 }
 
 impl Place {
-    /// Returns the directory of the calling thread.
     pub(crate) fn here() -> Option<Self> {
         let own = fs::read_link("/proc/thread-self").ok()?;
         Some(Place(Path::new("/proc").join(own)))

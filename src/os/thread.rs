@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 #[cfg(loom)]
-use loom::thread::JoinHandle;
+use loom::thread::{self, JoinHandle};
 use parking_lot::Mutex;
 #[cfg(not(loom))]
 use std::thread::{self, JoinHandle};
@@ -73,7 +73,6 @@ impl Drop for Thread {
     }
 }
 
-#[cfg(not(loom))]
 fn spawn(
     name: String,
     stack_size: Option<usize>,
@@ -90,17 +89,6 @@ fn spawn(
         body();
         *is_over.lock() = true;
     })
-}
-
-/// A model's threads have neither names nor stack sizes, and may be detached at any time.
-#[cfg(loom)]
-fn spawn(
-    _: String,
-    _: Option<usize>,
-    _: &Arc<Mutex<bool>>,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
-    Ok(loom::thread::spawn(body))
 }
 
 /// The default stack size of std's threads, according to std's documentation.

@@ -105,14 +105,14 @@ pub(super) struct Time {
 type Times = Box<[Cell<Time>]>;
 
 /// What the tasks of a run share.
-pub(super) struct Core {
+pub(super) struct Run {
     stopped: AtomicBool,
     token: Option<CancelToken>,
     /// Why the run was stopped, unless it was by a panic.
     reason: Mutex<Option<Kind>>,
 }
 
-impl Core {
+impl Run {
     /// Whether the run is stopped, so that workers drop their items.
     pub(super) fn is_stopped(&self) -> bool {
         // Relaxed: it carries nothing but itself.
@@ -159,7 +159,7 @@ pub(super) trait Feeder<'e>: Sync {
 /// A task of a run, which takes items through the stages.
 pub(super) struct Context<'s, 'e> {
     s: &'s Scope<'s, 'e>,
-    pub(super) core: &'e Core,
+    pub(super) run: &'e Run,
     feed: &'e dyn Feeder<'e>,
     times: Times,
     /// When the task began.
@@ -172,14 +172,14 @@ impl<'s, 'e> Context<'s, 'e> {
     /// Runs the task: first `go_on`, which returns whether the worker has the feed afterwards.
     fn run(
         s: &'s Scope<'s, 'e>,
-        core: &'e Core,
+        run: &'e Run,
         feed: &'e dyn Feeder<'e>,
         go_on: impl FnOnce(&Self) -> bool,
     ) {
         let begin = ticks();
         let (times, since) = (feed.take_times(), Cell::new(begin));
-        let context = Context { s, core, feed, times, begin, since };
-        let stop_on_panic = outcome::defer(|| core.stopped.store(true, Ordering::Relaxed));
+        let context = Context { s, run, feed, times, begin, since };
+        let stop_on_panic = outcome::defer(|| run.stopped.store(true, Ordering::Relaxed));
         if go_on(&context) {
             feed.work(&context);
         }
@@ -188,8 +188,8 @@ impl<'s, 'e> Context<'s, 'e> {
     }
 
     fn spawn(&self, go_on: impl FnOnce(&Self) -> bool + Send + 's) {
-        let (s, core, feed) = (self.s, self.core, self.feed);
-        drop(s.spawn(move || Context::run(s, core, feed, go_on)));
+        let (s, run, feed) = (self.s, self.run, self.feed);
+        drop(s.spawn(move || Context::run(s, run, feed, go_on)));
     }
 
     /// Spawns a task that continues with an item that was parked. `go_on` returns whether the item
@@ -249,7 +249,7 @@ pub(super) struct Tag {
 
 /// A run of a pipeline.
 struct Feed<I, N> {
-    core: Core,
+    run: Run,
     hot: CachePadded<Hot<I>>,
     bound: usize,
     stages: usize,
@@ -285,7 +285,7 @@ where
 {
     let workers = crate::current_num_threads();
     let feed = Feed {
-        core: Core {
+        run: Run {
             stopped: AtomicBool::new(false),
             token: with_current_token(setup.token.as_ref()),
             reason: Mutex::new(None),
@@ -306,22 +306,22 @@ where
         first,
     };
     let (begin, begin_ticks) = (Instant::now(), ticks());
-    let result = outcome::run(|| whole_scope(|s| Context::run(s, &feed.core, &feed, |_| true)));
+    let result = outcome::run(|| whole_scope(|s| Context::run(s, &feed.run, &feed, |_| true)));
     let result = result.or_else(|payload| {
         // Code that was told to stop has unwound, so the caller's token is cancelled.
-        Stop::reason(payload).map(|reason| feed.core.stop(Kind::Cancelled(reason)))
+        Stop::reason(payload).map(|reason| feed.run.stop(Kind::Cancelled(reason)))
     });
     let (elapsed, span) = (begin.elapsed(), ticks().wrapping_sub(begin_ticks));
-    let Feed { core, hot, first, .. } = feed;
+    let Feed { run, hot, first, .. } = feed;
     let Hot { state, source } = CachePadded::into_inner(hot);
     // Drops the items that are still parked. Their drops may panic, even after another panic.
     let source = outcome::run(|| drop(source));
     let stages = outcome::run(|| drop(first));
     if let Some(payload) = outcome::first_panic([result, source, stages].into_iter()) {
-        outcome::discard(core);
+        outcome::discard(run);
         resume_unwind(payload);
     }
-    match core.reason.into_inner() {
+    match run.reason.into_inner() {
         Some(reason) => Err(reason),
         None => Ok(state.into_inner().stats(setup.kinds, workers, elapsed, span)),
     }
@@ -399,11 +399,11 @@ where
         loop {
             // SAFETY: the caller has the feed. The state's lock orders its owners.
             let source = unsafe { self.hot.source.get() };
-            let next = if self.core.is_stopped() { None } else { source.as_mut() };
+            let next = if self.run.is_stopped() { None } else { source.as_mut() };
             let item = match next.and_then(Iterator::next) {
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {
-                    self.core.fail(0, self.hot.state.lock().next, error);
+                    self.run.fail(0, self.hot.state.lock().next, error);
                     continue;
                 }
                 None => {

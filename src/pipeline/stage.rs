@@ -108,7 +108,7 @@ where
     N: Next<B>,
 {
     fn item<'e>(&'e self, context: &Context<'_, 'e>, number: u64, item: A) -> bool {
-        if context.core.is_stopped() {
+        if context.run.is_stopped() {
             return false;
         }
         match (self.f)(item) {
@@ -117,7 +117,7 @@ where
                 self.next.item(context, number, item)
             }
             Err(error) => {
-                context.core.fail(self.number, number, error);
+                context.run.fail(self.number, number, error);
                 false
             }
         }
@@ -221,7 +221,7 @@ where
     N: Next<B>,
 {
     fn item<'e>(&'e self, context: &Context<'_, 'e>, number: u64, item: A) -> bool {
-        if context.core.is_stopped() {
+        if context.run.is_stopped() {
             return false;
         }
         let entered = self.hot.queue.lock().enter(context.tag(number), item);
@@ -239,7 +239,7 @@ impl<A, F, N> Serial<A, F, N> {
         N: Next<B>,
     {
         loop {
-            if context.core.is_stopped() {
+            if context.run.is_stopped() {
                 return false;
             }
             // SAFETY: the stage is busy for the caller's item. The queue's lock orders the workers.
@@ -247,7 +247,7 @@ impl<A, F, N> Serial<A, F, N> {
             let result = match result {
                 Ok(result) => result,
                 Err(error) => {
-                    context.core.fail(self.number, number, error);
+                    context.run.fail(self.number, number, error);
                     return false;
                 }
             };

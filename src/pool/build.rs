@@ -6,7 +6,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
-use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, member};
+use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, guest};
 use crate::job::outcome;
 use crate::observe::dump::dump;
 use crate::observe::watchdog::Watchdog;
@@ -23,7 +23,7 @@ impl ThreadPoolBuilder {
     /// Returns an error if a setting is not acceptable or a thread cannot be started. The error
     /// says which and why. All threads that were started have then ended.
     pub fn build(self) -> Result<ThreadPool, ThreadPoolBuildError> {
-        self.try_build().map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+        self.try_build().map_err(|(kind, _pool)| ThreadPoolBuildError::new(kind))
     }
 
     /// Like [`build`](Self::build), with a [spawn handler](Self::spawn_handler) that may borrow. It
@@ -49,7 +49,7 @@ impl ThreadPoolBuilder {
         F: FnMut(ThreadBuilder) -> io::Result<()>,
     {
         let built = self.try_build_with(Some(Box::new(spawn_handler)));
-        built.map_err(|failed| ThreadPoolBuildError::new(failed.into_kind()))
+        built.map_err(|(kind, _pool)| ThreadPoolBuildError::new(kind))
     }
 
     /// Builds a pool of scoped threads, calls `with_pool`, and ends the pool. Each thread calls
@@ -84,7 +84,7 @@ impl ThreadPoolBuilder {
     {
         let wrapper = &wrapper;
         thread::scope(|scope| {
-            let has_member = self.uses_current_thread;
+            let has_guest = self.uses_current_thread;
             let threads = Arc::new(ScopedThreads::default());
             let over = threads.0.clone();
             let built = self.build_with(|worker| {
@@ -100,8 +100,8 @@ impl ThreadPoolBuilder {
                 let result = outcome::run(|| with_pool(&pool));
                 // In the child of a `fork()`, the wait would be for threads that do not exist.
                 pool.registry.abort_if_lost();
-                if has_member {
-                    member::end_with_pool(&pool.registry);
+                if has_guest {
+                    guest::end_with_pool(&pool.registry);
                 }
                 drop(pool);
                 result
@@ -145,11 +145,11 @@ impl ThreadPoolBuilder {
 
     fn try_build_with(self, spawn_handler: Option<SpawnHandler<'_>>) -> Result<ThreadPool, Failed> {
         Worker::watch_forks();
-        let workers = self.check(spawn_handler.is_some())?;
+        let workers = self.check(spawn_handler.is_some()).map_err(|kind| (kind, None))?;
         let report = || dump().to_string();
         let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
         let simulation = simulation.transpose();
-        let simulation = simulation.map_err(|error| BuildErrorKind::of_thread(0, error))?;
+        let simulation = simulation.map_err(|error| (BuildErrorKind::of_thread(0, error), None))?;
         let (simulation, _building) = simulation.unzip();
         let (max_spare_threads, max_blocking_threads) = match spawn_handler {
             None => (self.settings.max_spare_threads, self.settings.max_blocking_threads),
@@ -167,9 +167,9 @@ impl ThreadPoolBuilder {
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
             match Watchdog::start(&pool.registry, period) {
-                Ok(watchdog) => pool.watchdog = Some(watchdog),
+                Ok(watchdog) => pool.watchdog = Some(Box::new(watchdog)),
                 Err(error) => {
-                    return Err(Failed::new(BuildErrorKind::Watchdog { error }, pool));
+                    return Err((BuildErrorKind::Watchdog { error }, Some(pool)));
                 }
             }
         }
@@ -179,33 +179,12 @@ impl ThreadPoolBuilder {
             uses_current_thread: self.uses_current_thread,
         };
         if let Err(kind) = spawner.start_all(&mut pool) {
-            return Err(Failed::new(kind, pool));
+            return Err((kind, Some(pool)));
         }
         pool.is_built = true;
         Ok(pool)
     }
 }
 
-/// Why a build failed, and the unfinished pool, which ends when this is dropped.
-pub(super) struct Failed {
-    kind: BuildErrorKind,
-    pool: Option<ThreadPool>,
-}
-
-impl Failed {
-    fn new(kind: BuildErrorKind, pool: ThreadPool) -> Self {
-        Failed { kind, pool: Some(pool) }
-    }
-
-    /// Ends the pool, and returns why the build failed.
-    pub(super) fn into_kind(self) -> BuildErrorKind {
-        drop(self.pool);
-        self.kind
-    }
-}
-
-impl From<BuildErrorKind> for Failed {
-    fn from(kind: BuildErrorKind) -> Self {
-        Failed { kind, pool: None }
-    }
-}
+/// Why a build failed, and the unfinished pool, which ends when it is dropped.
+pub(super) type Failed = (BuildErrorKind, Option<ThreadPool>);

@@ -484,10 +484,6 @@ impl ThreadPoolBuilder {
         let is_any = self.settings.stack_size.is_none() && self.handlers.start.is_none();
         self.lends_cores.unwrap_or(is_any)
     }
-
-    pub(super) fn is_deterministic(&self) -> bool {
-        self.seed.is_some()
-    }
 }
 
 impl fmt::Debug for ThreadPoolBuilder {

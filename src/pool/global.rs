@@ -13,7 +13,6 @@ use crate::worker::shared::Registry;
 
 static GLOBAL: PerProcess<Global> = PerProcess::new();
 
-/// The global pool of a process.
 #[derive(Default)]
 struct Global {
     pool: OnceLock<ThreadPool>,
@@ -40,44 +39,40 @@ impl ThreadPoolBuilder {
     /// Like [`build`](Self::build) and [`with_env`](Self::with_env). Also returns an error if the
     /// global pool exists already.
     pub fn build_global(self) -> Result<(), ThreadPoolBuildError> {
-        build(self)
-    }
-}
-
-/// # Panics
-/// Panics if a closure of the builder calls this while the global pool is built.
-fn build(builder: ThreadPoolBuilder) -> Result<(), ThreadPoolBuildError> {
-    assert!(
-        !BUILDS.get(),
-        "a closure that helps to build the global pool (a name, a handler) uses the global pool; \
-         accepted: other pools"
-    );
-    if builder.is_deterministic() {
-        let kind = BuildErrorKind::Deterministic { setting: "build_global" };
-        return Err(ThreadPoolBuildError::new(kind));
-    }
-    Worker::watch_forks();
-    // A failed pool ends after the lock is released, since its handlers may use the global pool.
-    let failed = {
-        let global = GLOBAL.get();
-        let _building = global.building.lock_over_points();
-        if global.pool.get().is_some() {
-            return Err(ThreadPoolBuildError::new(BuildErrorKind::GlobalPoolAlreadyInitialized));
+        assert!(
+            !BUILDS.get(),
+            "a closure that helps to build the global pool (a name, a handler) uses the global \
+             pool; accepted: other pools"
+        );
+        if self.seed.is_some() {
+            let kind = BuildErrorKind::Deterministic { setting: "build_global" };
+            return Err(ThreadPoolBuildError::new(kind));
         }
-        let builder = builder.with_env()?;
-        BUILDS.set(true);
-        let _builds = outcome::defer(|| BUILDS.set(false));
-        os::keep_code_loaded();
-        match builder.try_build() {
-            Ok(pool) => {
-                // The lock is held, so no other thread has set it.
-                let _ = global.pool.set(pool);
-                return Ok(());
+        Worker::watch_forks();
+        // A failed pool ends after the lock is released: its handlers may use the global pool.
+        let (kind, _pool) = {
+            let global = GLOBAL.get();
+            let _building = global.building.lock_over_points();
+            if global.pool.get().is_some() {
+                return Err(ThreadPoolBuildError::new(
+                    BuildErrorKind::GlobalPoolAlreadyInitialized,
+                ));
             }
-            Err(failed) => failed,
-        }
-    };
-    Err(ThreadPoolBuildError::new(failed.into_kind()))
+            let builder = self.with_env()?;
+            BUILDS.set(true);
+            let _builds = outcome::defer(|| BUILDS.set(false));
+            os::keep_code_loaded();
+            match builder.try_build() {
+                Ok(pool) => {
+                    // The lock is held, so no other thread has set it.
+                    let _ = global.pool.set(pool);
+                    return Ok(());
+                }
+                Err(failed) => failed,
+            }
+        };
+        Err(ThreadPoolBuildError::new(kind))
+    }
 }
 
 /// Returns the global pool. Builds it with the default settings if it does not exist.
@@ -89,8 +84,9 @@ fn global() -> &'static ThreadPool {
     if let Some(pool) = global.pool.get() {
         return pool;
     }
-    let built = build(ThreadPoolBuilder::new()).or_else(|error| match is_without_threads(&error) {
-        true => build(ThreadPoolBuilder::new().num_threads(1).use_current_thread()),
+    let new = ThreadPoolBuilder::new;
+    let built = new().build_global().or_else(|error| match is_without_threads(&error) {
+        true => new().num_threads(1).use_current_thread().build_global(),
         false => Err(error),
     });
     match built {

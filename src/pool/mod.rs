@@ -5,13 +5,14 @@ mod builder;
 mod env;
 mod error;
 mod global;
-mod member;
+mod guest;
 mod spawner;
 mod variables;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::{fmt, mem};
+use std::sync::atomic::Ordering;
+use std::{fmt, mem, ptr};
 
 pub use builder::ThreadPoolBuilder;
 pub use error::{BuildErrorKind, ThreadPoolBuildError};
@@ -44,7 +45,7 @@ use crate::worker::shared::Registry;
 pub struct ThreadPool {
     /// Ends before `registry` is dropped: its thread, for which the drop waits, must not drop the
     /// captures of the handlers.
-    watchdog: Option<watchdog::Watchdog>,
+    watchdog: Option<Box<watchdog::Watchdog>>,
     registry: Arc<Registry>,
     threads: Vec<Thread>,
     /// Whether the pool was built to the end. If not, dropping it does not wait for threads that
@@ -66,10 +67,6 @@ impl ThreadPool {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    pub(crate) fn shared(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry)
     }
 
     /// Returns the number of the pool's workers.
@@ -139,10 +136,10 @@ impl ThreadPool {
     /// # Ok::<(), filch::ThreadPoolBuildError>(())
     /// ```
     pub fn shutdown_now(self) -> usize {
-        let registry = self.shared();
+        let registry = self.registry.share();
         registry.shut_down();
         drop(self);
-        let dropped = registry.counts.dropped_tasks();
+        let dropped = registry.counts.dropped_tasks.load(Ordering::Relaxed);
         // This may be the last reference, which drops the captures of the handlers.
         outcome::discard(registry);
         dropped
@@ -151,8 +148,9 @@ impl ThreadPool {
     /// Whether a drop waits for the end of the pool's threads.
     fn joins_threads(&self) -> bool {
         let registry = &*self.registry;
-        let on_worker = || registry.current_worker().is_some() || registry.is_blocked_here();
-        let waits = self.waits && !registry.has_member();
+        let own = Worker::current().or_else(Worker::blocked);
+        let on_worker = || own.is_some_and(|worker| ptr::eq(worker.registry(), registry));
+        let waits = self.waits && !registry.has_guest();
         waits && !on_worker() && !registry.is_away_from_home()
     }
 }
@@ -174,7 +172,7 @@ impl Drop for ThreadPool {
         }
         self.registry.begin_end(!self.waits);
         if self.waits {
-            member::run_what_is_left(&self.registry);
+            guest::run_what_is_left(&self.registry);
         }
         if !joins {
             return;

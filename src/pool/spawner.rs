@@ -4,7 +4,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::{fmt, io, ptr, thread};
 
-use super::{BuildErrorKind, ThreadPool, member};
+use super::{BuildErrorKind, ThreadPool, guest};
 use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sleep::{CoreThread, Event};
@@ -23,20 +23,22 @@ pub(super) struct Spawner<'a> {
 impl Spawner<'_> {
     /// Starts the threads of all workers of `pool`, and drops the spawn handler.
     pub(super) fn start_all(mut self, pool: &mut ThreadPool) -> Result<(), BuildErrorKind> {
-        let member = self.uses_current_thread.then_some(member::INDEX);
+        let guest = self.uses_current_thread.then_some(guest::INDEX);
         let workers = 0..pool.registry.workers().len();
-        for index in workers.filter(|&index| member != Some(index)) {
+        for index in workers.filter(|&index| guest != Some(index)) {
             pool.threads.extend(self.start(index, &pool.registry)?);
         }
         drop(self.handler.take());
         if let Some(index) = pool.registry.was_refused() {
-            return Err(refused(index));
+            let text = "the spawn handler dropped the ThreadBuilder without running it; accepted: \
+                        a call of ThreadBuilder::run on a new thread";
+            return Err(BuildErrorKind::of_thread(index, io::Error::other(text)));
         }
-        let Some(index) = member else { return Ok(()) };
+        let Some(index) = guest else { return Ok(()) };
         pool.registry.set_name(index, self.name(index)?);
         drop(self.name_of.take());
         // Last, since the user's code above may have made this thread a worker of another pool.
-        member::join(&pool.registry)
+        guest::join(&pool.registry)
     }
 
     fn name(&mut self, index: usize) -> Result<String, BuildErrorKind> {
@@ -59,7 +61,7 @@ impl Spawner<'_> {
         let name = self.name(index)?;
         registry.set_name(index, name.clone());
         registry.thread_starts();
-        let stack_size = registry.settings().stack_size;
+        let stack_size = registry.settings.stack_size;
         let theirs = Some(registry.clone());
         let worker = ThreadBuilder { index, name, stack_size, registry: theirs, own: None };
         let started = match &mut self.handler {
@@ -71,12 +73,6 @@ impl Spawner<'_> {
         }
         started.map_err(|error| BuildErrorKind::Spawn { index, stack_size, error })
     }
-}
-
-fn refused(index: usize) -> BuildErrorKind {
-    let text = "the spawn handler dropped the ThreadBuilder without running it; accepted: a call \
-                of ThreadBuilder::run on a new thread";
-    BuildErrorKind::of_thread(index, io::Error::other(text))
 }
 
 /// Dropped without `run`, it leaves its worker without a thread.
@@ -133,7 +129,7 @@ impl ThreadBuilder {
     pub fn run(mut self) {
         if let Some(registry) = self.registry.take() {
             match self.own.take() {
-                Some(me) => registry.run_own_worker(&me),
+                Some(me) => registry.run_thread(&me, registry.starts_parked()),
                 None if registry.thread_runs() => registry.run_worker(self.index),
                 None => {}
             }
@@ -142,7 +138,6 @@ impl ThreadBuilder {
         }
     }
 
-    /// A builder for a thread of std with this name and stack.
     pub(super) fn std_thread(&self) -> thread::Builder {
         let builder = thread::Builder::new().name(self.name.clone());
         match self.stack_size {

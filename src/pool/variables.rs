@@ -9,7 +9,6 @@ pub(super) const WATCHDOG: &str = "FILCH_WATCHDOG";
 pub(super) const METRICS: &str = "FILCH_METRICS";
 pub(super) const SEED: &str = "FILCH_SEED";
 
-/// Says which values a variable may have.
 pub(super) fn accepted(variable: &str) -> String {
     match variable {
         WAIT => "`own` (waits run what they wait for only) or `any` (any work)".to_owned(),

@@ -41,18 +41,20 @@ mod imp {
         len: AtomicUsize,
     }
 
-    impl<T> Queue<T> {
-        pub(crate) fn new() -> Self {
+    impl<T> Default for Queue<T> {
+        fn default() -> Self {
             let (items, len) = (Mutex::new(VecDeque::new()), AtomicUsize::new(0));
             Queue(Arc::new(Inner { items, len }))
         }
+    }
 
+    impl<T> Queue<T> {
         pub(crate) fn new_lifo() -> Self {
-            Self::new()
+            Self::default()
         }
 
         pub(crate) fn new_fifo() -> Self {
-            Self::new()
+            Self::default()
         }
 
         pub(crate) fn stealer(&self) -> Stealer<T> {
@@ -103,7 +105,6 @@ mod imp {
 
 pub(crate) use imp::*;
 
-/// Calls `steal` until it returns no `Retry`.
 pub(crate) fn until_sure<T>(steal: impl Fn() -> Steal<T>) -> Option<T> {
     loop {
         match steal() {

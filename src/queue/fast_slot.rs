@@ -9,13 +9,10 @@ pub(super) const FAST: usize = 0;
 
 /// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
 /// back the address that it found, at which there may be another job by then.)
+#[derive(Default)]
 pub(super) struct FastSlot(AtomicUsize);
 
 impl FastSlot {
-    pub(super) fn new() -> Self {
-        FastSlot(AtomicUsize::new(0))
-    }
-
     #[inline]
     pub(super) fn holds<J>(&self, job: NonNull<J>) -> bool {
         self.0.load(Ordering::Relaxed) == job.addr().get()

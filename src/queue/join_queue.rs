@@ -106,17 +106,7 @@
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
-//! # What it is worth
-//! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
-//!
-//! | without | row | threads | time | CPU time |
-//! | --- | --- | ---: | ---: | ---: |
-//! | `fast-slot`: the fast slot | join of empty closures | 2 | 2.61 | – |
-//! |  | loop of 100 | 2 | 1.47 | – |
-//! |  | tree sum, 15 nodes | 2 | 1.37 | – |
-//! |  | empty joins from outside | 2 | 1.21 | – |
-//! | `kept-public`: more than one job public | join tree of 64 that sleep | 8 | 1.01 | 1.22 |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -210,7 +200,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
-                fast: FastSlot::new(),
+                fast: FastSlot::default(),
                 published: AtomicUsize::new(0),
                 reserved: Cell::new(FIRST),
                 public_target: Cell::new(max_public),
@@ -376,7 +366,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Whether half of the slots are used up.
     pub(crate) fn lacks_slots(&self) -> bool {
         self.head() > MOST / 2
     }

@@ -13,11 +13,13 @@ pub(crate) struct PinnedQueue<J> {
     len: AtomicUsize,
 }
 
-impl<J> PinnedQueue<J> {
-    pub(crate) fn new() -> Self {
+impl<J> Default for PinnedQueue<J> {
+    fn default() -> Self {
         PinnedQueue { jobs: Mutex::default(), len: AtomicUsize::new(0) }
     }
+}
 
+impl<J> PinnedQueue<J> {
     /// Any thread may call this.
     pub(crate) fn push(&self, job: J) {
         let mut jobs = self.jobs.lock();

@@ -45,21 +45,7 @@
 //!    Models: `a_batch_that_is_unpacked_and_a_sleeper_see_each_other`,
 //!    `a_batch_from_outside_and_a_sleeper_see_each_other`.
 //!
-//! # What it is worth
-//! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores. The names are those of its patches.
-//!
-//! | without | row | threads | time |
-//! | --- | --- | ---: | ---: |
-//! | `batches`: batches of more than one task | flat scope | 2 | 3.32 |
-//! |  | spawn, then join each | 2 | 2.28 |
-//! |  | skynet of scopes | 2 | 1.74 |
-//! | `half-steals`: thieves take half of a buffer | skynet of scopes | 2 | 2.49 |
-//! | `buffer-delay`: time for a buffer to fill | scopes of three tasks | 2 | 2.14 |
-//! | `injector-delay`: time for a batch to grow | detached by one thread | 2 | 1.23 |
-//!
-//! A pool of one worker leaves out what only thieves need. That saves 3 to 7 % of the instructions
-//! of tasks (patch `alone`).
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 
 use std::array;
 use std::cell::Cell;
@@ -96,7 +82,7 @@ pub(crate) struct TaskQueue<J> {
     /// Whether the last batch from the injector was small (owner only).
     last_was_small: Cell<bool>,
     /// Whether all tasks are run oldest first. Then the buffer is `UNUSED`.
-    in_order: bool,
+    pub(crate) in_order: bool,
 }
 
 struct Buffer<J> {
@@ -109,7 +95,6 @@ struct Buffer<J> {
     slots: [UnsafeCell<MaybeUninit<J>>; ROOM],
 }
 
-/// Tasks that move together.
 struct Batch<J> {
     len: usize,
     slots: [MaybeUninit<J>; ROOM],
@@ -195,7 +180,6 @@ impl<J> Buffer<J> {
         self.len.compare_exchange(from, to, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes the newest task (owner only).
     #[inline]
     fn pop(&self) -> Option<J> {
         loop {
@@ -337,11 +321,6 @@ impl<J> TaskQueue<J> {
         self.buffer.uses_deques.load(Ordering::Relaxed)
     }
 
-    #[inline]
-    pub(crate) fn is_in_order(&self) -> bool {
-        self.in_order
-    }
-
     /// Returns whether the newest task may be one for which `is` returns `true` (owner only). The
     /// answer `false` is certain, `true` may be wrong. A thief may have stolen, run and freed the
     /// task, so `is` must look at nothing but the reference to it.
@@ -387,7 +366,6 @@ impl<J> TaskQueue<J> {
         newest
     }
 
-    /// Whether the pool has thieves.
     #[inline]
     pub(crate) fn has_thieves(&self) -> bool {
         !self.buffer.alone

@@ -49,12 +49,10 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.front.gate.keep_closed();
     }
 
-    /// Returns whether the owner seems to have private jobs.
     pub(crate) fn hides_work(&self) -> bool {
         self.hidden() > 0
     }
 
-    /// Returns how many private jobs there seem to be.
     pub(crate) fn hidden(&self) -> usize {
         self.top().saturating_sub(self.head())
     }

@@ -78,15 +78,10 @@ pub(crate) fn awaits(_: usize) -> Awaits {
     Awaits
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Token;
 
 impl Token {
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Token
-    }
-
     #[inline(always)]
     pub(crate) fn take(&self) -> bool {
         false

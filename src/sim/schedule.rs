@@ -11,7 +11,6 @@ use fastrand::Rng;
 use super::Simulated;
 use super::signal::TurnSignal;
 
-/// The seed, which decides the schedule.
 pub(crate) type Seed = u64;
 
 pub(crate) fn parse_seed(text: &str) -> Option<Seed> {
@@ -179,7 +178,6 @@ impl State {
         idle.time >= self.limit
     }
 
-    /// Returns the threads that wait for the turn and could run.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Entry> {
         let waits =
             |&(&id, entry): &(&Id, &Entry)| Some(id) != self.turn && entry.blocked.is_none();

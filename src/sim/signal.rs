@@ -7,7 +7,6 @@ use crossbeam_utils::sync::Unparker;
 
 use crate::os::progress::{Place, Seen};
 
-/// Tells one simulated thread that it has the turn.
 pub(super) struct TurnSignal {
     pub(super) granted: AtomicBool,
     pub(super) unparker: Unparker,

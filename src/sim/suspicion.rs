@@ -19,7 +19,6 @@ use super::IDLE;
 use super::schedule::{Entry, State};
 use crate::os::progress::Seen;
 
-/// What is wrong with a simulation.
 pub(super) struct Complaint {
     pub(super) text: String,
     pub(super) verdict: Verdict,
@@ -36,7 +35,6 @@ pub(super) enum Verdict {
 }
 
 impl State {
-    /// Returns whether the simulation may have stopped making progress.
     pub(super) fn is_suspicious(&self) -> bool {
         match self.turn {
             Some(_) => {
@@ -162,7 +160,6 @@ impl Conduct {
     }
 }
 
-/// `Simulated::has_work` of the pool of the entry's thread.
 fn has_work(entry: &Entry, holder: &Entry) -> bool {
     let Some(pool) = entry.pool.as_ref().and_then(Weak::upgrade) else { return false };
     pool.has_work(entry.pool_address() == holder.pool_address())

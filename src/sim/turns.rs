@@ -68,7 +68,6 @@ fn here() -> Option<Rc<SimThread>> {
     Some(thread)
 }
 
-/// Returns whether the calling thread is simulated.
 pub(crate) fn takes_turns() -> bool {
     here().is_some()
 }
@@ -133,7 +132,7 @@ impl Drop for Awaits {
 }
 
 /// Wakes a thread that parks in a simulation. A token that is given early is kept.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Token(Arc<Mutex<Given>>);
 
 #[derive(Default)]
@@ -143,10 +142,6 @@ struct Given {
 }
 
 impl Token {
-    pub(crate) fn new() -> Self {
-        Token(Arc::default())
-    }
-
     /// Waits for the token and takes it. Returns `false` if this thread is not simulated.
     pub(crate) fn take(&self) -> bool {
         let Some(thread) = here() else { return false };
@@ -186,7 +181,6 @@ impl Drop for Building {
     }
 }
 
-/// Wakes the new watcher, if there is one.
 fn tell(watcher: Option<Arc<TurnSignal>>) {
     if let Some(signal) = watcher {
         signal.unparker.unpark();
@@ -245,7 +239,6 @@ impl Simulation {
         (self.clone(), Building(self.clone()))
     }
 
-    /// Returns whether the calling thread is part of this simulation.
     pub(crate) fn is_here(&self) -> bool {
         here().is_some_and(|thread| Arc::ptr_eq(&thread.simulation.0, &self.0))
     }
@@ -427,7 +420,6 @@ impl SimThread {
         moved || !is_suspicious
     }
 
-    /// Returns the signal of the thread that has the turn.
     fn holder(&self) -> Option<Arc<TurnSignal>> {
         let state = self.simulation.lock();
         state.signal(state.turn)

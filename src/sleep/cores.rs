@@ -28,7 +28,7 @@ pub(super) struct Core {
 
 /// A thread of a core. While it waits without the core, it sleeps here.
 pub(crate) struct CoreThread {
-    pub(super) core: usize,
+    pub(crate) core: usize,
     /// The address of its wait, or 0.
     pub(super) wait: usize,
     /// Whether that wait is for the thread's own pool, and is not over.
@@ -46,7 +46,6 @@ impl CoreThread {
         CoreThread { core, wait: 0, is_local: false, blocks_since: None, has_core, parker }
     }
 
-    /// A thread at the bottom of its stack.
     pub(crate) fn at_bottom(core: usize, has_core: bool) -> Arc<Self> {
         Arc::new(Self::new(core, has_core))
     }
@@ -61,10 +60,6 @@ impl CoreThread {
     pub(crate) fn in_blocking(core: usize, has_core: bool) -> Arc<Self> {
         let blocks_since = Some(Instant::now());
         Arc::new(CoreThread { is_local: true, blocks_since, ..Self::new(core, has_core) })
-    }
-
-    pub(crate) fn core(&self) -> usize {
-        self.core
     }
 
     pub(crate) fn has_core(&self) -> bool {
@@ -83,7 +78,6 @@ impl CoreThread {
     }
 }
 
-/// What a spare thread is started for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SpareFor {
     Waits,
@@ -101,7 +95,7 @@ pub(super) struct CoreThreads {
     pub(super) blocking: Vec<Arc<CoreThread>>,
     pub(super) keeping: Vec<Arc<CoreThread>>,
     /// How many spare threads were started for `blocking`.
-    for_blocking: usize,
+    pub(super) for_blocking: usize,
     /// The threads that want the core back, in this order.
     pub(super) returning: VecDeque<Arc<CoreThread>>,
 }
@@ -116,32 +110,12 @@ impl CoreThreads {
         !self.spare.is_empty()
     }
 
-    /// Whether there is a spare thread that is not kept for waits.
-    pub(super) fn has_spare_for_blocking(&self) -> bool {
-        self.has_spare() && self.blocking.len() < self.for_blocking
-    }
-
-    /// Adds a spare thread that was just started.
-    pub(super) fn add_spare(&mut self, thread: &Arc<CoreThread>, purpose: SpareFor) {
-        self.for_blocking += usize::from(purpose == SpareFor::Blocking);
-        self.push_spare(thread);
-    }
-
-    /// Adds a thread that hands off the core.
-    pub(super) fn leave(&mut self, thread: &Arc<CoreThread>) {
+    /// The list of a thread that hands off the core.
+    pub(super) fn list_of(&mut self, thread: &CoreThread) -> &mut Vec<Arc<CoreThread>> {
         match thread.blocks_since {
-            Some(_) => self.blocking.push(thread.clone()),
-            None => self.waiting.push(thread.clone()),
-        }
-    }
-
-    /// Removes a thread that was added by `leave`.
-    pub(super) fn remove(&mut self, thread: &Arc<CoreThread>) {
-        let list = match thread.blocks_since {
             Some(_) => &mut self.blocking,
             None => &mut self.waiting,
-        };
-        list.retain(|other| !Arc::ptr_eq(other, thread));
+        }
     }
 
     /// Whether `thread` is the spare thread that would be woken.

@@ -9,14 +9,11 @@ const MASK: usize = (1 << BITS) - 1;
 /// The most workers that a pool can have: as many as fit into the counts on 32-bit machines.
 pub(crate) const MAX_WORKERS: usize = MASK;
 
-/// One worker that searches.
 pub(crate) const SEARCHER: usize = 1;
-/// One worker that is parked.
 pub(crate) const PARKED: usize = 1 << BITS;
 /// There is a sentry: a parked worker, or a caller from outside.
 pub(crate) const SENTRY: usize = 1 << (2 * BITS);
 
-/// A reading of the counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts(pub(crate) usize);
 
@@ -39,7 +36,6 @@ impl Counts {
             && self.sentry() >= parts.sentry()
     }
 
-    /// Whether there is a sentry.
     pub(crate) fn sentry(self) -> bool {
         self.0 & SENTRY != 0
     }

@@ -15,6 +15,7 @@ pub(crate) trait HasSleep: Send + Sync {
 }
 
 /// A thread that sleeps until its wait is over.
+#[derive(Clone)]
 pub(crate) enum Sleeper {
     /// A worker of any pool, by its index, and the address of its wait.
     Worker(Arc<dyn HasSleep>, usize, usize),
@@ -77,7 +78,6 @@ impl Event {
         unsafe { Event::happen(Arc::as_ptr(this)) };
     }
 
-    /// Lets it happen again.
     #[cfg(any(all(test, loom), feature = "futures"))]
     pub(crate) fn reset(&self) {
         let before = std::mem::take(&mut *self.state.lock());
@@ -89,12 +89,10 @@ impl Event {
         self.state.lock().happened
     }
 
-    /// The address of the pool that brings it about.
     pub(crate) fn pool(&self) -> usize {
         self.pool
     }
 
-    /// Registers the thread that waits.
     pub(crate) fn register(&self, sleeper: Sleeper) {
         self.state.lock().sleeper = Some(sleeper);
     }

@@ -10,7 +10,6 @@ use super::state::{List, Woken, release};
 use super::{Sleep, Stopped};
 use crate::sync::{MutexGuard, Ordering, fence};
 
-/// The result of giving up a core.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GivenBack {
@@ -45,18 +44,18 @@ impl Sleep {
         self.cores[core].returning.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the core, which the caller has, could be given to a spare thread.
+    /// Whether the core, which the caller has, could be given to a spare thread. For `blocking`,
+    /// that is one which is not kept for waits.
     pub(crate) fn has_spare(&self, core: usize, purpose: SpareFor) -> bool {
         let threads = &self.list().threads[core];
-        match purpose {
-            SpareFor::Waits => threads.has_spare(),
-            SpareFor::Blocking => threads.has_spare_for_blocking(),
-        }
+        let may_block = || threads.blocking.len() < threads.for_blocking;
+        threads.has_spare() && (purpose == SpareFor::Waits || may_block())
     }
 
-    /// Adds a spare thread that was just started.
     pub(crate) fn add_spare(&self, thread: &Arc<CoreThread>, purpose: SpareFor) {
-        self.list().threads[thread.core].add_spare(thread, purpose);
+        let threads = &mut self.list().threads[thread.core];
+        threads.for_blocking += usize::from(purpose == SpareFor::Blocking);
+        threads.push_spare(thread);
     }
 
     /// Gives the core to the first thread that wants it back, else to a spare thread, which has to
@@ -73,7 +72,7 @@ impl Sleep {
         if has_ended() {
             return None;
         }
-        list.threads[core].leave(thread);
+        list.threads[core].list_of(thread).push(thread.clone());
         self.cores[core].off.fetch_add(1, Ordering::Relaxed);
         self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
         let taker = self.give_to_returning(&mut list, core);
@@ -96,7 +95,7 @@ impl Sleep {
         if thread.has_core() {
             return Some(Stopped::Fine);
         }
-        list.threads[core].remove(thread);
+        list.threads[core].list_of(thread).retain(|other| !Arc::ptr_eq(other, thread));
         self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
         if self.state(core) == PARKED {
             self.returned(thread);
@@ -115,7 +114,6 @@ impl Sleep {
         self.list().threads[thread.core].keeping.push(thread.clone());
     }
 
-    /// Ends what `keep_core` began.
     pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
         self.list().threads[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
     }
@@ -142,7 +140,6 @@ impl Sleep {
         true
     }
 
-    /// Gives up a core at the end of a loan.
     pub(crate) fn give_back(&self, core: usize, work_left: bool) -> GivenBack {
         let mut list = self.list();
         let taker = self.give_to_any(&mut list, core);
@@ -172,7 +169,6 @@ impl Sleep {
         Some(Woken::Thread(thread))
     }
 
-    /// Gives the core back to `thread`.
     fn returned(&self, thread: &CoreThread) {
         self.cores[thread.core].off.fetch_sub(1, Ordering::Relaxed);
         // The lock orders this after the last holder's Release, and before the next one's Acquire.

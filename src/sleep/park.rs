@@ -36,7 +36,6 @@ pub(crate) enum Kind<'t> {
 }
 
 impl Kind<'_> {
-    /// The state of its core.
     fn asleep(self) -> u32 {
         match self {
             Kind::Idle(_) => PARKED,

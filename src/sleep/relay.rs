@@ -13,7 +13,6 @@ use crate::sync::{AtomicUsize, Ordering};
 /// How many workers a worker wakes before it runs its job.
 const MOST_WOKEN: usize = 2;
 
-/// The workers that are still to be woken.
 pub(crate) struct Relay {
     workers: Vec<usize>,
     /// The place in `workers` of the next one to be woken. It is behind the last one until a job

@@ -25,7 +25,6 @@ pub(super) struct List {
     pub(super) threads: Box<[CoreThreads]>,
 }
 
-/// A worker in a restricted wait.
 pub(super) struct Restricted {
     pub(super) core: usize,
     /// The isolation tags of what it may run.
@@ -52,7 +51,6 @@ pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<I
     });
 }
 
-/// A pool's sleepers.
 pub(crate) struct Sleep {
     pub(super) counts: CachePadded<AtomicUsize>,
     /// How many workers are in restricted waits.
@@ -97,7 +95,6 @@ impl Sleep {
         }
     }
 
-    /// A relaxed reading of the counts.
     #[inline]
     pub(crate) fn counts(&self) -> Counts {
         // Relaxed: the handshakes order this where it matters.
@@ -154,7 +151,6 @@ impl Sleep {
         !matches!(self.state(core), PARKED | LOOKING)
     }
 
-    /// The name of the core's state, for dumps.
     pub(crate) fn state_name(&self, core: usize) -> &'static str {
         ["busy", "looking", "parked", "blocked", "restricted"][self.state(core) as usize]
     }
@@ -191,7 +187,6 @@ impl Sleep {
         self.set_state(core, BUSY);
     }
 
-    /// Wakes the thread that sleeps on a core.
     pub(super) fn wake(&self, mut list: MutexGuard<'_, List>, core: usize) {
         let woken = self.unlist(&mut list, core);
         release(list, Some(woken));

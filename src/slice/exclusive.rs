@@ -55,13 +55,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `compare` panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut weights = [2.5, -1.0, 0.5];
-    /// weights.par_sort_by(|a, b| f64::total_cmp(b, a));
-    /// assert_eq!(weights, [2.5, 0.5, -1.0]);
-    /// ```
     fn par_sort_by<F: Fn(&T, &T) -> Ordering + Sync>(&mut self, compare: F) {
         let sort = Sort { leaf: |v: &mut [T]| v.sort_by(|a, b| compare(a, b)), compare: &compare };
         sort.sort(self.as_parallel_slice_mut());
@@ -72,13 +65,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `key` or a comparison panics: see [Sorting](Self#sorting).
-    ///
-    /// ```
-    /// use filch::slice::ParallelSliceMut;
-    /// let mut words = ["steal", "fork", "join"];
-    /// words.par_sort_by_key(|word| word.len());
-    /// assert_eq!(words, ["fork", "join", "steal"]);
-    /// ```
     fn par_sort_by_key<K: Ord, F: Fn(&T) -> K + Sync>(&mut self, key: F) {
         let sort = Sort {
             leaf: |v: &mut [T]| v.sort_by_key(&key),
@@ -264,15 +250,6 @@ pub trait ParallelSliceMut<T: Send> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let mut numbers = [1, 2, 3];
-    /// let mut chunks = numbers.par_chunks_exact_mut(2);
-    /// chunks.take_remainder()[0] = 9;
-    /// chunks.for_each(|chunk| chunk.reverse());
-    /// assert_eq!(numbers, [2, 1, 9]);
-    /// ```
     #[track_caller]
     fn par_chunks_exact_mut(&mut self, chunk_size: usize) -> ChunksExactMut<'_, T> {
         ChunksExactMut::new(self.as_parallel_slice_mut(), positive(chunk_size))

@@ -173,12 +173,6 @@ pub trait ParallelSlice<T: Sync> {
 
     /// Returns an iterator over the parts that end with an item for which `separator` returns true,
     /// or with the slice.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let parts: Vec<_> = [1, 2, 0, 3, 0].par_split_inclusive(|&n| n == 0).collect();
-    /// assert_eq!(parts, [&[1, 2, 0][..], &[3, 0]]);
-    /// ```
     fn par_split_inclusive<P>(&self, separator: P) -> SplitInclusive<'_, T, P>
     where
         P: Fn(&T) -> bool + Sync + Send,
@@ -206,12 +200,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// # Panics
     /// If `N` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let sums: Vec<i32> = [1, 3, 2].par_array_windows().map(|[a, b]| a + b).collect();
-    /// assert_eq!(sums, [4, 5]);
-    /// ```
     #[track_caller]
     fn par_array_windows<const N: usize>(&self) -> ArrayWindows<'_, T, N> {
         ArrayWindows(self.par_windows(N))
@@ -221,12 +209,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let chunks: Vec<_> = [1, 2, 3].par_chunks(2).collect();
-    /// assert_eq!(chunks, [&[1, 2][..], &[3]]);
-    /// ```
     #[track_caller]
     fn par_chunks(&self, chunk_size: usize) -> Chunks<'_, T> {
         Chunks::new(self.as_parallel_slice(), positive(chunk_size))
@@ -237,13 +219,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let chunks = [1, 2, 3].par_chunks_exact(2);
-    /// assert_eq!(chunks.remainder(), [3]);
-    /// assert_eq!(chunks.collect::<Vec<_>>(), [&[1, 2]]);
-    /// ```
     #[track_caller]
     fn par_chunks_exact(&self, chunk_size: usize) -> ChunksExact<'_, T> {
         ChunksExact::new(self.as_parallel_slice(), positive(chunk_size))
@@ -254,12 +229,6 @@ pub trait ParallelSlice<T: Sync> {
     ///
     /// # Panics
     /// If `chunk_size` is 0.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let chunks: Vec<_> = [1, 2, 3].par_rchunks(2).collect();
-    /// assert_eq!(chunks, [&[2, 3][..], &[1]]);
-    /// ```
     #[track_caller]
     fn par_rchunks(&self, chunk_size: usize) -> RChunks<'_, T> {
         RChunks::new(self.as_parallel_slice(), positive(chunk_size))
@@ -278,12 +247,6 @@ pub trait ParallelSlice<T: Sync> {
 
     /// Returns an iterator over the longest runs in which `together` returns true for all
     /// neighbours.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let runs: Vec<_> = [1, 1, 2, 3, 3].par_chunk_by(|a, b| a == b).collect();
-    /// assert_eq!(runs, [&[1, 1][..], &[2], &[3, 3]]);
-    /// ```
     fn par_chunk_by<F: Fn(&T, &T) -> bool + Send + Sync>(&self, together: F) -> ChunkBy<'_, T, F> {
         ChunkBy::new(self.as_parallel_slice(), together)
     }

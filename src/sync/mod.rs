@@ -12,14 +12,13 @@ mod imp {
 
     #[cfg(test)]
     pub(crate) use super::counted::{AtomicU32, AtomicUsize};
-    pub(crate) use crate::os::generation::Generation;
-    pub(crate) use crate::os::slack::ExactSleeps;
     use crate::sim;
     pub(crate) use atomic::{AtomicBool, AtomicIsize, AtomicPtr, Ordering, fence};
     #[cfg(not(test))]
     pub(crate) use atomic::{AtomicU32, AtomicUsize};
     pub(crate) use parking_lot::MutexGuard;
     pub(crate) use std::cell::{Cell, UnsafeCell};
+    pub(crate) use std::hint::spin_loop;
     pub(crate) use std::thread_local;
 
     /// A lock that a panic does not poison, since no code of the user changes its content.
@@ -44,18 +43,6 @@ mod imp {
             self.0.try_lock()
         }
 
-        /// Like `lock`, for a lock that is held while code of the user runs. In a simulation, the
-        /// holder may be waiting for its turn, so the caller passes the turn on.
-        pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
-            loop {
-                match self.try_lock() {
-                    Some(guard) => return guard,
-                    None if sim::pause() => {}
-                    None => return self.lock(),
-                }
-            }
-        }
-
         pub(crate) fn into_inner(self) -> T {
             self.0.into_inner()
         }
@@ -72,7 +59,7 @@ mod imp {
         pub(crate) fn new() -> Self {
             let parker = crossbeam_utils::sync::Parker::new();
             let unparker =
-                Unparker { real: parker.unparker().clone(), simulated: sim::Token::new() };
+                Unparker { real: parker.unparker().clone(), simulated: Default::default() };
             Parker { parker: Mutex::new(parker), unparker }
         }
 
@@ -83,7 +70,6 @@ mod imp {
             }
         }
 
-        /// Like `park`, but waits for at most `limit`.
         pub(crate) fn park_timeout(&self, limit: Duration) {
             if !sim::pause() {
                 self.parker.lock().park_timeout(limit);
@@ -113,20 +99,6 @@ mod imp {
         }
     }
 
-    /// Parks the calling thread, which is not a worker, until `done` returns true. The pool at the
-    /// address `pool` unparks it.
-    pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
-        let _awaits = sim::awaits(pool);
-        while !done() {
-            parker.park();
-        }
-    }
-
-    /// Tells the processor that this is a spin loop.
-    pub(crate) fn spin_loop() {
-        std::hint::spin_loop();
-    }
-
     /// Waits one round for another thread that needs only a few more instructions.
     pub(crate) fn spin_or_yield() {
         if !sim::pause() {
@@ -150,16 +122,16 @@ mod imp {
 #[cfg(loom)]
 mod imp {
     use std::cell;
-    use std::panic::{RefUnwindSafe, UnwindSafe};
     use std::sync::Arc;
     use std::time::Duration;
 
-    pub(crate) use crate::os::generation::Generation;
     pub(crate) use loom::cell::Cell;
+    pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::MutexGuard;
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
     };
+    pub(crate) use loom::thread::yield_now as spin_or_yield;
 
     /// loom's cell with the interface of std's. loom takes each call of `get` for an exclusive
     /// access.
@@ -210,9 +182,6 @@ mod imp {
     #[derive(Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-    impl<T> UnwindSafe for Mutex<T> {}
-    impl<T> RefUnwindSafe for Mutex<T> {}
-
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
             Mutex(loom::sync::Mutex::new(value))
@@ -226,16 +195,11 @@ mod imp {
             self.0.try_lock().ok()
         }
 
-        pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
-            self.lock()
-        }
-
         pub(crate) fn into_inner(self) -> T {
             self.0.into_inner().unwrap()
         }
     }
 
-    /// A token behind a mutex and a condition variable.
     pub(crate) struct Parker(Unparker);
 
     #[derive(Clone)]
@@ -281,29 +245,6 @@ mod imp {
         }
     }
 
-    pub(crate) fn wait_outside(parker: &Parker, _pool: usize, done: impl Fn() -> bool) {
-        while !done() {
-            parker.park();
-        }
-    }
-
-    pub(crate) fn spin_loop() {
-        loom::thread::yield_now();
-    }
-
-    pub(crate) fn spin_or_yield() {
-        loom::thread::yield_now();
-    }
-
-    /// A model has no clock.
-    pub(crate) struct ExactSleeps;
-
-    impl ExactSleeps {
-        pub(crate) fn begin() -> Self {
-            ExactSleeps
-        }
-    }
-
     /// In a model, both sides of the pair are a SeqCst fence.
     pub(crate) fn light_fence() {
         fence(Ordering::SeqCst);
@@ -315,4 +256,30 @@ mod imp {
     }
 }
 
+pub(crate) use crate::os::generation::Generation;
+pub(crate) use crate::os::slack::ExactSleeps;
+use crate::sim;
 pub(crate) use imp::*;
+
+impl<T> Mutex<T> {
+    /// Like `lock`, for a lock that is held while code of the user runs. In a simulation, the
+    /// holder may be waiting for its turn, so the caller passes the turn on.
+    pub(crate) fn lock_over_points(&self) -> MutexGuard<'_, T> {
+        loop {
+            match self.try_lock() {
+                Some(guard) => return guard,
+                None if sim::pause() => {}
+                None => return self.lock(),
+            }
+        }
+    }
+}
+
+/// Parks the calling thread, which is not a worker, until `done` returns true. The pool at the
+/// address `pool` unparks it.
+pub(crate) fn wait_outside(parker: &Parker, pool: usize, done: impl Fn() -> bool) {
+    let _awaits = sim::awaits(pool);
+    while !done() {
+        parker.park();
+    }
+}

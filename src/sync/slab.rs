@@ -12,20 +12,7 @@
 //! all of its blocks have been released. (glibc takes about 15 ms to free a million blocks of 40
 //! bytes that were allocated one by one.)
 //!
-//! # What it is worth
-//! How long each row of `benches/ablation` takes without a mechanism, as a multiple of how long it
-//! takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores. The
-//! names are those of its patches.
-//!
-//! | without | row | threads | time |
-//! | --- | --- | ---: | ---: |
-//! | `slab`: all of it | flat scope | 2 | 4.40 |
-//! |  | scopes of 40 tasks | 2 | 2.78 |
-//! |  | spawn, then join each | 2 | 2.31 |
-//! |  | detached by one thread | 2 | 2.19 |
-//! | `shared-lists`: exchange between threads | flat scope | 2 | 3.16 |
-//! |  | spawn, then join each | 2 | 2.21 |
-//! |  | detached by two threads | 2 | 1.83 |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 
 #![allow(unsafe_code)]
 
@@ -174,7 +161,6 @@ impl Chunk {
         }
     }
 
-    /// Returns the chunk that a block is part of.
     fn of(block: &Block) -> NonNull<Chunk> {
         // SAFETY: `make` has written a place before each block.
         unsafe { block.0.cast::<Place>().sub(1).as_ref() }.0
@@ -196,14 +182,12 @@ impl Chunk {
     }
 }
 
-/// A block that is not in use.
 type Free = NonNull<u8>;
 
 /// Free blocks of one size. This is an array, not a list linked through the blocks. Most blocks are
 /// not in the cache, and each one would have to be fetched to find the next.
 type FreeList = Vec<Block>;
 
-/// A free block.
 struct Block(Free);
 
 // SAFETY: a `Block` owns its memory.

@@ -295,7 +295,6 @@ where
 }
 
 impl TaskHead {
-    /// The table of the task.
     pub(super) fn table(&self) -> &'static Table {
         // SAFETY: a task's header has a whole `Table`, whose first entry it points to.
         unsafe { self.header.table().cast().as_ref() }

@@ -39,7 +39,6 @@ impl UnwindSafe for Panic {}
 impl RefUnwindSafe for Panic {}
 
 impl Panic {
-    /// The name of the task, for messages.
     fn name(&self) -> String {
         self.0.1.as_ref().map_or_else(String::new, |name| format!(" in `{name}`"))
     }

@@ -14,7 +14,7 @@ use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
 use crate::context::Left;
 use crate::job::{self, Priority, outcome, tag_of};
-use crate::latch::{Awaited, AwaitedTask, EXTERNAL, Kind};
+use crate::latch::{Awaited, AwaitedTask, EXTERNAL, JobName};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
@@ -69,7 +69,6 @@ fn make_timed<T, H: Home>(
     Task::<_, T, H>::make(queued.carried_by(closure), home, tag)
 }
 
-/// The party that has the right to a task's result.
 pub(crate) struct Handle<T> {
     pub(super) task: NonNull<TaskHead>,
     /// The task's pool: an identity, never dereferenced.
@@ -221,7 +220,7 @@ impl<T> Handle<T> {
     }
 }
 
-const COMPLETER: Kind = || "a completer";
+const COMPLETER: JobName = || "a completer";
 
 /// The result of a task that another thread runs, or of a completer.
 impl<T> Awaitable for Handle<T> {
@@ -243,10 +242,10 @@ impl<T> Awaitable for Handle<T> {
 
     fn what(&self) -> Awaited {
         let table = self.head().table();
-        let kind = if self.pool() == EXTERNAL { &COMPLETER } else { &table.job.name };
+        let name = if self.pool() == EXTERNAL { &COMPLETER } else { &table.job.name };
         // SAFETY: the block is alive until the handle leaves, and so is its home, as in `take`.
         let context = unsafe { (table.context)(self.task) }.addr();
-        Awaited::Task(Some(AwaitedTask { kind, context }))
+        Awaited::Task(Some(AwaitedTask { name, context }))
     }
 }
 

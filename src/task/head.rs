@@ -5,7 +5,6 @@ use std::ptr::NonNull;
 use super::state::TaskState;
 use crate::job::{Header, Table};
 
-/// The first field of every task.
 #[repr(C)]
 pub(super) struct TaskHead<W> {
     pub(super) header: Header<W>,

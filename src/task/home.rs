@@ -3,13 +3,13 @@
 
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::context::{CancelReason, Stop};
 use crate::job::outcome::Payload;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, Worker};
 
-/// The scope or pool that a task belongs to.
 pub(crate) trait Home: Copy {
     /// Whether the tag of the task belongs to the home.
     const HAS_TAG: bool;
@@ -50,7 +50,6 @@ pub(crate) trait Home: Copy {
 /// The payload of a panic, and the name of the task, if that has one.
 pub(crate) type NamedPanic = (Payload, Option<Arc<str>>);
 
-/// The result of a task, in its block.
 pub(super) enum Ended<T> {
     Value(T),
     Panic(Kept),
@@ -91,10 +90,9 @@ pub(super) fn stop_joinable<F, T>(
     }
 }
 
-/// Notes that a task was dropped before it began.
 fn dropped(home: impl Home, reason: CancelReason, worker: &Worker) {
     if reason == CancelReason::Shutdown && worker.registry().is_shut_down() {
-        worker.registry().counts.count_dropped_task();
+        worker.registry().counts.dropped_tasks.fetch_add(1, Ordering::Relaxed);
     }
     stopped(home, reason, worker);
 }

@@ -38,7 +38,7 @@ impl Requested {
         // SAFETY: the table is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(Request::TABLE)) };
         // A request may outlive the joiner's ancestors, at which waits for own work would look.
-        header.set_word(match registry.settings().wait_policy {
+        header.set_word(match registry.settings.wait_policy {
             WaitPolicy::AnyWork => word,
             WaitPolicy::OwnDescendants => Priority::bits_of(word),
         });

@@ -2,16 +2,16 @@
 
 use std::cell::OnceCell;
 use std::io;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
 use super::JoinError;
 use super::handle::Handle;
-use crate::latch::{Awaited, Wait};
+use crate::latch::Awaited;
 use crate::os::generation;
 use crate::os::thread::Thread;
 use crate::sleep::Sleeper;
-use crate::sync::{AtomicBool, Ordering, Parker};
+use crate::sync::Parker;
 use crate::worker::Worker;
 use crate::worker::event::{Awaitable, WorkerWait};
 
@@ -29,107 +29,85 @@ impl<T> Handle<T> {
                 return Ok(self.run_here(worker));
             }
             caller if self.is_lost(caller) => generation::refuse(),
-            Some(worker) => worker.wait_until(&TimedWait::new(&self, worker, deadline)),
+            Some(worker) => {
+                let timed = Timed { handle: &self, deadline, alarm: OnceCell::new() };
+                worker.wait_until(&WorkerWait::new(&timed, worker));
+            }
             None => self.sleep_until(deadline),
         }
         self.forget_waiting();
         self.try_take()
     }
 
-    /// The wait of a thread that is no worker.
     fn sleep_until(&self, deadline: Instant) {
         let parker = Parker::new();
         if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
-            park_until(&parker, deadline, || self.poll_finished());
+            let left = || deadline.saturating_duration_since(Instant::now());
+            while !self.poll_finished() && !left().is_zero() {
+                parker.park_timeout(left());
+            }
         }
     }
 }
 
-/// Parks until `done` or the deadline.
-fn park_until(parker: &Parker, deadline: Instant, done: impl Fn() -> bool) {
-    while !done() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return;
-        }
-        parker.park_timeout(left);
-    }
-}
-
-/// A worker's wait for a task, or until the deadline.
-struct TimedWait<'a, T> {
-    wait: WorkerWait<'a, Handle<T>>,
+/// The result of a task, or the deadline, for a worker that waits.
+struct Timed<'a, T> {
+    handle: &'a Handle<T>,
     deadline: Instant,
     /// Set when the worker is about to sleep for the first time.
     alarm: OnceCell<io::Result<Alarm>>,
 }
 
-impl<'a, T> TimedWait<'a, T> {
-    fn new(handle: &'a Handle<T>, worker: &'a Worker, deadline: Instant) -> Self {
-        TimedWait { wait: WorkerWait::new(handle, worker), deadline, alarm: OnceCell::new() }
-    }
-}
-
-impl<T> Wait for TimedWait<'_, T> {
-    fn done(&self) -> bool {
+impl<T> Awaitable for Timed<'_, T> {
+    fn is_there(&self) -> bool {
         // If no alarm could be started, the wait is over: no thread would wake the worker.
         let cannot_sleep = matches!(self.alarm.get(), Some(Err(_)));
-        self.wait.done() || cannot_sleep || Instant::now() >= self.deadline
+        self.handle.is_there() || cannot_sleep || Instant::now() >= self.deadline
     }
 
-    fn register_waker(&self) -> bool {
-        if self.alarm.get().is_none() {
-            let sleeper = || self.wait.worker.sleeper(self);
-            if !self.wait.result.register_waker(sleeper()) {
-                return false;
-            }
-            self.alarm.get_or_init(|| Alarm::start(self.deadline, sleeper()));
+    fn register_waker(&self, sleeper: Sleeper) -> bool {
+        let is_registered = self.handle.register_waker(sleeper.clone());
+        if is_registered {
+            self.alarm.get_or_init(|| Alarm::start(self.deadline, sleeper));
         }
-        !self.done()
+        is_registered
     }
 
-    fn what(&self) -> Awaited {
-        self.wait.what()
-    }
-
-    fn other_pool(&self) -> Option<usize> {
-        self.wait.other_pool()
-    }
-
-    fn is_external(&self) -> bool {
-        self.wait.is_external()
+    fn pool(&self) -> usize {
+        self.handle.pool()
     }
 
     fn tag(&self) -> Option<usize> {
-        self.wait.tag()
+        self.handle.tag()
+    }
+
+    fn what(&self) -> Awaited {
+        self.handle.what()
     }
 }
 
 /// A thread that wakes a worker at a deadline. It ends when this is dropped.
 struct Alarm {
+    stop: Option<Sender<()>>,
     thread: Option<Thread>,
-    stop: Arc<(AtomicBool, Parker)>,
 }
 
 impl Alarm {
     fn start(deadline: Instant, sleeper: Sleeper) -> io::Result<Self> {
-        let stop = Arc::new((AtomicBool::new(false), Parker::new()));
-        let stops = stop.clone();
+        let (stop, stops) = mpsc::channel();
         let thread = Thread::start("filch-alarm".into(), None, move || {
-            let (stop, parker) = &*stops;
-            // Relaxed: nothing else is read.
-            park_until(parker, deadline, || stop.load(Ordering::Relaxed));
+            let left = deadline.saturating_duration_since(Instant::now());
             // Harmless if it comes early or late.
+            let _ = stops.recv_timeout(left);
             sleeper.wake();
         })?;
-        Ok(Alarm { thread: Some(thread), stop })
+        Ok(Alarm { stop: Some(stop), thread: Some(thread) })
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        self.stop.0.store(true, Ordering::Relaxed);
-        self.stop.1.unpark();
+        drop(self.stop.take());
         // Otherwise the alarm's thread might drop the last reference to the pool.
         self.thread.take().into_iter().for_each(Thread::join);
     }

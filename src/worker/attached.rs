@@ -13,7 +13,6 @@ const LISTS: usize = 8;
 /// An empty list keeps memory for this many futures.
 const MOST_KEPT: usize = 1024;
 
-/// The futures attached to a pool.
 #[derive(Default)]
 pub(crate) struct Attached([CachePadded<Mutex<List>>; LISTS]);
 

@@ -14,7 +14,6 @@ use crate::os::generation::Generation;
 use crate::sleep::Event;
 use crate::sync::Mutex;
 
-/// The bound of a pool.
 pub(crate) struct Bound {
     most: usize,
     state: Mutex<State>,

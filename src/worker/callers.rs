@@ -11,20 +11,7 @@
 //! sentry (`sleep/mod.rs`) on which other publishers rely. If the job turns out to take longer, the
 //! caller gives up that role, and wakes a worker if there is work.
 //!
-//! # What it is worth
-//! CPU time and median latency of one small loop in `install`, on two virtual cores
-//! (`caller-looks`, `short-jobs` and `medium-jobs` in `benches/ablation`):
-//!
-//! | 2 threads | 4 items of 200 ns every 100 µs | 16 items of 1 µs every ms |
-//! | --- | ---: | ---: |
-//! | as it is | 57 µs, 9 µs | 92 µs, 35 µs |
-//! | the caller sleeps at once | 106 µs, 33 µs | 149 µs, 61 µs |
-//! | and wakes a second worker for each | 135 µs, 27 µs | 182 µs, 53 µs |
-//!
-//! | 64 items of 5 µs every 5 ms | 4 threads | 8 threads | 64 threads |
-//! | --- | ---: | ---: | ---: |
-//! | as it is | 510 µs, 275 µs | 510 µs, 277 µs | 690 µs, 323 µs |
-//! | any number of workers is woken | 720 µs, 332 µs | 860 µs, 404 µs | 910 µs, 435 µs |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 #![deny(unsafe_code)]
 
 use std::sync::atomic::AtomicU32;
@@ -63,12 +50,10 @@ impl Default for Processors {
     }
 }
 
-/// The number of processors that this process may use.
 pub(crate) fn processors() -> usize {
     PROCESSORS.get().0
 }
 
-/// How long a job takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
     Short,
@@ -112,7 +97,6 @@ impl Callers {
         Callers { guess: AtomicU32::new(0), in_vain: AtomicU32::new(FEW_IN_VAIN) }
     }
 
-    /// How long the next job should take.
     pub(crate) fn expect(&self) -> Length {
         match self.guess.load(Ordering::Relaxed) {
             0 => Length::Short,
@@ -121,7 +105,6 @@ impl Callers {
         }
     }
 
-    /// Notes how many `ticks` a job took.
     pub(crate) fn job_took(&self, ticks: u64) {
         let guess = self.guess.load(Ordering::Relaxed);
         let next = match (Length::of(ticks), guess) {

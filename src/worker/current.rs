@@ -71,7 +71,6 @@ impl Worker {
         IS_POOLS.get()
     }
 
-    /// Notes that the calling thread is one that a pool has started.
     pub(crate) fn mark_pools_thread() {
         IS_POOLS.set(true);
     }
@@ -101,7 +100,7 @@ impl Worker {
             return None;
         }
         // SAFETY: any other front is the first field of a worker (`Acting`). The pointer is set
-        // only while a frame below, or the thread itself (`pool/member.rs`), keeps the worker
+        // only while a frame below, or the thread itself (`pool/guest.rs`), keeps the worker
         // alive, and callers use the reference inside the present call only.
         Some(unsafe { &*current.cast::<Worker>() })
     }
@@ -142,11 +141,6 @@ impl Registry {
         Worker::current().filter(|worker| std::ptr::eq(worker.registry(), self))
     }
 
-    /// Whether the calling thread is one of this pool's workers that is in `blocking`.
-    pub(crate) fn is_blocked_here(&self) -> bool {
-        Worker::blocked().is_some_and(|worker| std::ptr::eq(worker.registry(), self))
-    }
-
     /// Returns the worker of this pool that the calling thread acts as. On any other thread, checks
     /// that it may use the pool.
     ///
@@ -162,13 +156,11 @@ impl Registry {
     }
 }
 
-/// Whether this thread acts as a worker of a deterministic pool.
 #[inline]
 pub(crate) fn is_simulated() -> bool {
     Worker::current().is_some_and(|worker| worker.registry().is_simulated())
 }
 
-/// The front of the queue for forks of this thread.
 #[inline(always)]
 pub(crate) fn current() -> Current {
     CURRENT.get()

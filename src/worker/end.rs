@@ -4,8 +4,8 @@
 //! A pool is running, `ending` (it was dropped), or `ended` (its threads end).
 //!
 //! *Invariant.* `ended` is set only while all cores are parked in the main loop, no thread is off
-//! its core, and no job is queued. (A member, which is a user's thread that is worker 0, never
-//! enters the main loop. So `begin_end` may leave it out. The member then runs all jobs itself,
+//! its core, and no job is queued. (A guest, which is a user's thread that is worker 0, never
+//! enters the main loop. So `begin_end` may leave it out. The guest then runs all jobs itself,
 //! including those pinned to other workers.)
 //!
 //! # Lemmas
@@ -38,10 +38,10 @@ use crate::sleep::{Event, SpareFor};
 use crate::sync::{Ordering, fence};
 
 impl Registry {
-    /// Lets the workers end when no work is left. If `leaves_member`, they do not wait until a
-    /// member has ended.
-    pub(crate) fn begin_end(&self, leaves_member: bool) {
-        self.leaves_member.store(leaves_member, Ordering::Relaxed);
+    /// Lets the workers end when no work is left. If `leaves_guest`, they do not wait until a
+    /// guest has ended.
+    pub(crate) fn begin_end(&self, leaves_guest: bool) {
+        self.leaves_guest.store(leaves_guest, Ordering::Relaxed);
         // Release: matches the Acquire in `end_if_idle`. A worker that parks later sees `ending` by
         // the sleepers' lock, so no worker has to be woken for it.
         self.ending.store(true, Ordering::Release);
@@ -67,12 +67,12 @@ impl Registry {
 
     /// Sets `ended` if the invariant allows it. Returns whether it did.
     fn ends(&self) -> bool {
-        let leaves_member = self.leaves_member.load(Ordering::Relaxed);
-        let is_alone = || leaves_member && self.has_member();
+        let leaves_guest = self.leaves_guest.load(Ordering::Relaxed);
+        let is_alone = || leaves_guest && self.has_guest();
         let left_out = is_alone();
         let expected = self.threads.lock().started - left_out as usize;
         // A worker that has announced itself may not have seen its pinned jobs yet. A thread that
-        // has taken over from the member has to be parked as well.
+        // has taken over from the guest has to be parked as well.
         let is_kept = || self.keepers.load(Ordering::Relaxed) > 0;
         let nothing_left = || {
             let are_bare = || !self.workers.iter().any(|worker| worker.has_own_work());
@@ -81,7 +81,7 @@ impl Registry {
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
             if left_out {
-                self.leave_member_alone();
+                self.leave_guest_alone();
             }
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
@@ -90,10 +90,10 @@ impl Registry {
         self.sleep.all_parked(expected, || nothing_left() && end())
     }
 
-    /// From now on the member runs what it pins to the other workers, whose threads end.
-    fn leave_member_alone(&self) {
+    /// From now on the guest runs what it pins to the other workers, whose threads end.
+    fn leave_guest_alone(&self) {
         self.workers.iter().skip(1).for_each(|worker| worker.set_thread(false));
-        // (Without a wake-up: a member that pins a job later has taken the sleepers' lock to wake
+        // (Without a wake-up: a guest that pins a job later has taken the sleepers' lock to wake
         // the parked worker, and so sees this.)
         self.has_empty_cores.store(true, Ordering::Relaxed);
     }
@@ -103,25 +103,22 @@ impl Registry {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// A thread of the user becomes a worker.
-    pub(crate) fn member_comes(&self) {
+    pub(crate) fn guest_comes(&self) {
         self.thread_starts();
         self.thread_runs();
-        self.has_member.store(true, Ordering::Relaxed);
+        self.has_guest.store(true, Ordering::Relaxed);
     }
 
-    /// A thread of the pool has taken over from the member.
-    pub(crate) fn member_goes(&self) {
-        self.has_member.store(false, Ordering::Relaxed);
+    pub(crate) fn guest_goes(&self) {
+        self.has_guest.store(false, Ordering::Relaxed);
     }
 
-    /// Whether a member is worker 0. (Relaxed: the member itself has written it. Other threads read
+    /// Whether a guest is worker 0. (Relaxed: the guest itself has written it. Other threads read
     /// it to decide how to drop the pool, or under the sleepers' lock, which orders it.)
-    pub(crate) fn has_member(&self) -> bool {
-        self.has_member.load(Ordering::Relaxed)
+    pub(crate) fn has_guest(&self) -> bool {
+        self.has_guest.load(Ordering::Relaxed)
     }
 
-    /// Starts a thread of this pool, which calls `body`.
     pub(crate) fn start_thread(
         &self,
         name: String,
@@ -137,7 +134,6 @@ impl Registry {
         }
     }
 
-    /// A worker is about to get a thread.
     pub(crate) fn thread_starts(&self) {
         self.threads.lock().started += 1;
     }
@@ -164,11 +160,6 @@ impl Registry {
         self.notify_of_stray_pinned();
     }
 
-    /// No worker of the pool will have a thread again.
-    pub(crate) fn set_deserted(&self) {
-        self.is_deserted.store(true, Ordering::Relaxed);
-    }
-
     #[inline]
     pub(crate) fn has_empty_cores(&self) -> bool {
         // Relaxed: the fences of `notify_of_stray_pinned` and of a look order it.
@@ -182,7 +173,7 @@ impl Registry {
             threads.started -= !threads.is_closed as usize;
             threads.refused.get_or_insert(index);
             if threads.started == 0 {
-                self.set_deserted();
+                self.is_deserted.store(true, Ordering::Relaxed);
             }
         });
         self.core_stays_empty();
@@ -198,7 +189,6 @@ impl Registry {
         self.threads.lock().refused
     }
 
-    /// Sets the name of the threads of worker `index`.
     pub(crate) fn set_name(&self, index: usize, name: String) {
         self.threads.lock().names.insert(index, name);
     }
@@ -212,7 +202,6 @@ impl Registry {
         self.threads.try_lock().map(|threads| threads.names.clone()).unwrap_or_default()
     }
 
-    /// Starts a spare thread of worker `index`, unless the limit is reached.
     pub(crate) fn start_within_cap(
         &self,
         index: usize,
@@ -239,7 +228,6 @@ impl Registry {
         std::mem::take(&mut self.threads.lock().spare)
     }
 
-    /// A worker's thread ends.
     pub(crate) fn thread_done(&self) {
         self.change_threads(|threads| threads.done += 1);
     }

@@ -44,8 +44,8 @@ pub(crate) trait Awaitable {
 
 /// A worker's wait for a result.
 pub(crate) struct WorkerWait<'a, A: ?Sized> {
-    pub(crate) result: &'a A,
-    pub(crate) worker: &'a Worker,
+    result: &'a A,
+    worker: &'a Worker,
     /// Whether the worker's `Sleeper` is registered.
     is_registered: Cell<bool>,
 }

@@ -1,17 +1,6 @@
 //! Finding work: in the worker's own queues, in those of other workers, and in the injector.
 //!
-//! # What it is worth
-//! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
-//!
-//! | without | row | threads | time | CPU time |
-//! | --- | --- | ---: | ---: | ---: |
-//! | `theft-delay` | scopes of three tasks | 2 | 2.25 | – |
-//! |  | two nested joins of empty closures | 2 | 1.93 | – |
-//! |  | nested loops, 100 of 1,000 | 2 | 1.42 | – |
-//! | `leaves-one`: the only task left | chain of tasks | 2 | 1.46 | – |
-//! | `woken-two`: a second one woken | scope of 16 that sleep | 16 | 1.07 | 1.34 |
-//! | `silence`: a look for silent owners | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 
 #![deny(unsafe_code)]
 
@@ -85,8 +74,7 @@ impl Worker {
     #[inline]
     pub(super) fn looks_aside(&self) -> Aside {
         let left = self.looks_left.get().checked_sub(1);
-        self.looks_left
-            .set(left.unwrap_or_else(|| self.registry().settings().injector_interval - 1));
+        self.looks_left.set(left.unwrap_or_else(|| self.registry().settings.injector_interval - 1));
         // Relaxed: see `Registry::uses_priorities`. A late caller repeats its request.
         let signals = self.registry().signals.load(Ordering::Relaxed);
         let from_outside = left.is_none() || signals & IS_LATE != 0;
@@ -121,12 +109,12 @@ impl Worker {
     }
 
     pub(super) fn cross_job(&self) -> Option<JobRef> {
-        let cross_jobs = self.registry().cross_jobs();
+        let cross_jobs = &self.registry().cross_jobs;
         if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {
-        let injector = self.registry().injector();
+        let injector = &self.registry().injector;
         if injector.is_empty() {
             self.registry().withdraw_request();
             return None;
@@ -135,7 +123,7 @@ impl Worker {
     }
 
     fn injected_batch(&self) -> Option<JobRef> {
-        let injector = self.registry().injector();
+        let injector = &self.registry().injector;
         if injector.is_empty() {
             return None;
         }
@@ -367,7 +355,6 @@ impl Worker {
         is_silent
     }
 
-    /// Whether another worker seems to have private forks.
     pub(super) fn sees_hidden(&self) -> bool {
         self.hider().is_some()
     }
@@ -446,7 +433,6 @@ impl Worker {
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))
     }
 
-    /// All other workers, from a random one on.
     fn all_from_random(&self) -> impl Iterator<Item = &Worker> {
         let workers = self.registry().workers();
         let (before, from) = workers.split_at(self.random() as usize % workers.len());

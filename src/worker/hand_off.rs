@@ -17,7 +17,7 @@
 //! *spare*. A thread that is off the core waits in the middle of its stack. A spare thread sleeps
 //! in its main loop, at the bottom of its stack. A thread that returns to its main loop with the
 //! core becomes spare when there is nothing left to do, or when it passes the core on. A thread of
-//! the user, a borrower (`fork/install.rs`) or a member (`pool/member.rs`), has no main loop: when
+//! the user, a borrower (`fork/install.rs`) or a guest (`pool/guest.rs`), has no main loop: when
 //! its call ends, it gives the core to a spare thread. Spare threads end with the pool.
 //!
 //! A thread takes back the very core that it handed off. The frames on its stack refer to that core
@@ -57,17 +57,13 @@
 //! clock, and wake it later.
 //!
 //! # The limits
-//! A pool starts at most [`ThreadPoolBuilder::max_spare_threads`] spare threads for waits, and
-//! [`ThreadPoolBuilder::max_blocking_threads`] for closures that may block. These closures occupy
-//! no more spare threads than were started for them, so those for waits stay available. (The
-//! threads of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread
-//! waits for it.) Passing a core on to a thread that wants it back needs no further thread.
+//! The settings `max_spare_threads` and `max_blocking_threads`. Closures that may block occupy no
+//! more spare threads than were started for them, so those for waits stay available. (The threads
+//! of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for
+//! it.) Passing a core on to a thread that wants it back needs no further thread.
 //!
 //! If a spare thread is needed and cannot be started, [`Worker::wait_off_core`] refuses (see
 //! `wait.rs`), and [`Worker::begin_blocking`] keeps the core.
-//!
-//! [`ThreadPoolBuilder::max_spare_threads`]: crate::ThreadPoolBuilder::max_spare_threads
-//! [`ThreadPoolBuilder::max_blocking_threads`]: crate::ThreadPoolBuilder::max_blocking_threads
 #![deny(unsafe_code)]
 
 use std::io;
@@ -92,7 +88,6 @@ use crate::worker::shared::Registry;
 /// The interval at which a thread that wants its core back, and does not get it, asks again.
 const LATE: Duration = Duration::from_millis(4);
 
-/// A core that was handed off, to be taken back.
 pub(super) struct HandedOff {
     thread: Arc<CoreThread>,
     stack: Stack,
@@ -125,8 +120,8 @@ impl Drop for Blocking<'_> {
             Some(BlockingState::Kept(thread)) => worker.sleep().has_kept_core(&thread),
             None => {}
         });
-        worker.registry().counts.count_end_of_blocking();
-        // The other workers may have ended their work meanwhile, and a member never parks.
+        worker.registry().counts.threads_blocking.fetch_sub(1, Ordering::Relaxed);
+        // The other workers may have ended their work meanwhile, and a guest never parks.
         worker.registry().end_if_idle();
     }
 }
@@ -171,7 +166,7 @@ impl Worker {
     }
 
     /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended.
-    /// (The caller is then a member, whose thread may go on after the pool's end.)
+    /// (The caller is then a guest, whose thread may go on after the pool's end.)
     pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
         let is_local = !wait.is_for_other_pool() && !wait.done();
         self.hand_off_as(CoreThread::in_wait(self.index, wait.address(), is_local), for_work)
@@ -237,12 +232,15 @@ impl Worker {
                 true => self.hand_off_as(CoreThread::in_blocking(self.index, false), false),
                 false => None,
             };
-            self.registry().counts.count_blocking(handed_off.is_none());
+            let counts = &self.registry().counts;
+            counts.blocking_calls.fetch_add(1, Ordering::Relaxed);
+            counts.threads_blocking.fetch_add(1, Ordering::Relaxed);
             let state = match handed_off {
                 Some(handed_off) => {
                     BlockingState::Off(handed_off, Blocked::start(self, word, context))
                 }
                 None => {
+                    counts.blocking_calls_on_core.fetch_add(1, Ordering::Relaxed);
                     let thread = CoreThread::in_blocking(self.index, true);
                     self.sleep().keep_core(&thread);
                     BlockingState::Kept(thread)
@@ -253,7 +251,6 @@ impl Worker {
         })
     }
 
-    /// Hands off the core if a thread wants it back.
     pub(super) fn make_way(&self) {
         if self.is_wanted() {
             self.flush_forks();
@@ -262,13 +259,11 @@ impl Worker {
         }
     }
 
-    /// Whether a thread wants this core back.
     #[inline]
     pub(super) fn is_wanted(&self) -> bool {
         self.sleep().is_wanted(self.index)
     }
 
-    /// How many threads are off this core.
     #[inline]
     pub(crate) fn threads_off(&self) -> u32 {
         self.sleep().threads_off(self.index)
@@ -309,7 +304,6 @@ impl Worker {
         }
     }
 
-    /// Gives back a borrowed core.
     pub(crate) fn give_back(&self) {
         self.note(Activity::Parked);
         let given = self.sleep().give_back(self.index, self.has_own_work());
@@ -395,11 +389,6 @@ impl Registry {
         self.run_thread(&CoreThread::at_bottom(index, true), false);
     }
 
-    /// Runs a worker's main loop on `me`, the calling thread, which the pool itself has started.
-    pub(crate) fn run_own_worker(&self, me: &Arc<CoreThread>) {
-        self.run_thread(me, self.starts_parked());
-    }
-
     /// Returns whether the threads that the pool starts sleep until there is work. They do not if
     /// the user has handlers for threads, which have to be called at once. (Then a thread that
     /// begins after the pool has ended never parks.)
@@ -408,16 +397,17 @@ impl Registry {
         [start, exit, park, unpark].into_iter().all(Option::is_none)
     }
 
-    fn run_thread(&self, me: &Arc<CoreThread>, is_spare: bool) {
-        let worker = &self.workers()[me.core()];
+    /// Runs a worker's main loop on `me`, the calling thread.
+    pub(crate) fn run_thread(&self, me: &Arc<CoreThread>, is_spare: bool) {
+        let worker = &self.workers()[me.core];
         // A panic would leave the worker's queues without a thread.
         let had_core = outcome::run_or_abort(|| worker.main_loop(me, is_spare));
         sim::looks(false);
         if had_core {
-            self.handlers.call(|it| &it.exit, me.core());
+            self.handlers.call(|it| &it.exit, me.core);
             // This is not done where the pool is dropped, since a pool may end in the background.
             #[cfg(feature = "futures")]
-            if self.has_ended() && !self.has_member() {
+            if self.has_ended() && !self.has_guest() {
                 self.attached.close();
             }
         }

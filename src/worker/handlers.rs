@@ -40,7 +40,6 @@ impl Handlers {
         }
     }
 
-    /// Calls one of the handlers, if it is set, for the worker `index`.
     pub(super) fn call(&self, which: fn(&Self) -> &Option<IndexHandler>, index: usize) {
         if let Some(handler) = which(self) {
             if let Err(payload) = outcome::run(|| handler(index)) {

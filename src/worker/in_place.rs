@@ -97,7 +97,7 @@ impl Worker {
     }
 
     fn stack_size(&self) -> usize {
-        self.registry().settings().stack_size.unwrap_or_else(default_stack_size)
+        self.registry().settings.stack_size.unwrap_or_else(default_stack_size)
     }
 }
 
@@ -111,13 +111,13 @@ unsafe impl Send for Whose {}
 /// pools without spare threads, and if the system refuses a thread.
 fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
     let registry = worker.registry();
-    if registry.settings().max_spare_threads == 0 {
+    if registry.settings.max_spare_threads == 0 {
         return None;
     }
     let whose = Whose(worker);
     let body = move |calls: &Calls| {
         let whose = whose;
-        // SAFETY: the owner of the thread, a frame on the worker's stack, waits until the
+        // SAFETY: a frame on the worker's stack, which has the `FurtherStack`, waits until the
         // thread has stopped using the worker.
         serve(calls, unsafe { &*whose.0 }, room);
     };
@@ -126,7 +126,7 @@ fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
     FurtherStack::start(name, stack_size, body).ok()
 }
 
-/// The body of the thread. While the thread acts as the worker, its owner waits.
+/// The body of the thread. While the thread acts as the worker, the one below waits.
 fn serve(calls: &Calls, worker: &Worker, room: usize) {
     Worker::mark_pools_thread();
     let as_worker = |run: &dyn Fn()| {

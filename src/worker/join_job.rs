@@ -10,7 +10,6 @@ use crate::latch::{Latch, Waiter};
 use crate::sync::Ordering;
 use crate::worker::{Current, JobRef, JoinHeader, Table, Worker};
 
-/// The second closure of a join, and its result.
 #[repr(C)]
 pub(crate) struct JoinJob<B, R> {
     head: UnsafeCell<JoinHeader>,

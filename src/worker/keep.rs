@@ -1,5 +1,5 @@
-//! Keeps a pool from ending while a thread submits a job to it that is neither one of its workers
-//! nor its owner: lemma 4 of `end.rs`.
+//! Keeps a pool from ending while a thread submits a job to it that is not one of its workers and
+//! does not have the `ThreadPool`: lemma 4 of `end.rs`.
 
 use std::sync::atomic::Ordering;
 
@@ -30,7 +30,7 @@ impl Registry {
         self.keep_workers()
     }
 
-    /// Keeps the workers from ending even if the caller is a member, which they may leave alone.
+    /// Keeps the workers from ending even if the caller is a guest, which they may leave alone.
     /// Returns `None` if they have ended.
     pub(crate) fn keep_workers(&self) -> Option<Keeper<'_>> {
         // Under the sleepers' lock, like the pool's end.

@@ -33,12 +33,12 @@ impl Worker {
 
     /// The main loop. Returns when the pool has ended.
     pub(crate) fn work(&self, me: &Arc<CoreThread>) {
-        while self.turn(me) {}
+        while self.step(me) {}
     }
 
-    /// One turn of the loop: runs a job, or waits for one. Returns `false` if the pool has ended.
+    /// One step of the loop: runs a job, or waits for one. Returns `false` if the pool has ended.
     #[inline]
-    pub(super) fn turn(&self, me: &Arc<CoreThread>) -> bool {
+    pub(super) fn step(&self, me: &Arc<CoreThread>) -> bool {
         sim::looks(true);
         if self.is_wanted() {
             return self.pass_on(me);
@@ -94,13 +94,11 @@ impl Worker {
         self.counters.tasks_run.add(1);
     }
 
-    /// Counts a spawned task that has panicked.
     #[cold]
     pub(crate) fn count_panicked(&self) {
         self.counters.tasks_panicked.add(1);
     }
 
-    /// Counts a spawned task that was cancelled.
     #[cold]
     pub(crate) fn count_cancelled(&self, is_expired: bool) {
         self.counters.tasks_cancelled.add(1);
@@ -117,7 +115,6 @@ impl Worker {
         Priority::of(self.word())
     }
 
-    /// Whether the job that runs has normal priority.
     #[inline]
     pub(super) fn is_normal(&self) -> bool {
         Priority::bits_of(self.word()) == 0
@@ -129,9 +126,8 @@ impl Worker {
         self.tag.load(Ordering::Relaxed)
     }
 
-    /// Whether this worker runs its tasks oldest first.
     pub(crate) fn runs_in_order(&self) -> bool {
-        self.tasks.is_in_order()
+        self.tasks.in_order
     }
 
     /// Whether a wait for a task of this pool may run any other.
@@ -139,9 +135,8 @@ impl Worker {
         self.tag() == NO_TAG && !self.waits_for_own_work()
     }
 
-    /// Whether the pool's policy is `WaitPolicy::OwnDescendants`.
     pub(crate) fn waits_for_own_work(&self) -> bool {
-        self.registry().settings().wait_policy == WaitPolicy::OwnDescendants
+        self.registry().settings.wait_policy == WaitPolicy::OwnDescendants
     }
 
     /// Calls `f` under the isolation tag `tag`. `f` must not unwind.

@@ -24,7 +24,6 @@ mod main_loop;
 #[cfg(all(test, loom))]
 mod models;
 mod on_top;
-pub(crate) mod pool_counts;
 pub(crate) mod pools;
 mod priorities;
 mod publish;

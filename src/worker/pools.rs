@@ -6,11 +6,9 @@ use super::shared::Registry;
 use crate::os::generation::PerProcess;
 use crate::sync::Mutex;
 
-/// All pools of the process.
 pub(crate) static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
 
 impl Registry {
-    /// Adds the pool to the list.
     #[cfg(not(loom))]
     pub(super) fn register(&self) {
         let mut pools = POOLS.get().lock();

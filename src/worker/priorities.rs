@@ -66,29 +66,26 @@ impl Registry {
     }
 
     fn class(&self, priority: Priority) -> &ClassQueue {
-        if priority == Priority::High { &self.high } else { &self.low }
+        &self.classes[usize::from(priority == Priority::Low)]
     }
 
-    /// The injector for jobs of `priority`.
     pub(crate) fn injector_for(&self, priority: Priority) -> &Injector<JobRef> {
         match priority {
-            Priority::Normal => self.injector(),
+            Priority::Normal => &self.injector,
             class => &self.class(class).injector,
         }
     }
 
-    /// How many jobs from outside are queued, of all priorities.
     pub(crate) fn injected_len(&self) -> usize {
-        let others = Priority::NOT_NORMAL.map(|it| self.injector_for(it).len());
-        self.injector().len() + self.cross_jobs().len() + others.into_iter().sum::<usize>()
+        let others = self.classes.iter().map(|class| class.injector.len());
+        self.injector.len() + self.cross_jobs.len() + others.sum::<usize>()
     }
 
-    /// Whether a job from outside is queued, of any priority.
     #[inline]
     pub(super) fn has_injected(&self) -> bool {
-        let has_class = || Priority::NOT_NORMAL.iter().any(|&it| !self.injector_for(it).is_empty());
-        !self.injector().is_empty()
-            || !self.cross_jobs().is_empty()
+        let has_class = || self.classes.iter().any(|class| !class.injector.is_empty());
+        !self.injector.is_empty()
+            || !self.cross_jobs.is_empty()
             || self.uses_priorities() && has_class()
     }
 
@@ -151,7 +148,7 @@ impl Worker {
     #[cold]
     fn tasks_of_class(&self, priority: Priority) -> &TaskQueue<JobRef> {
         self.registry().use_priorities();
-        let make = || TaskQueue::new(!self.tasks.has_thieves(), self.tasks.is_in_order());
+        let make = || TaskQueue::new(!self.tasks.has_thieves(), self.tasks.in_order);
         let queues = self.own_queues.get_or_init(|| Box::new([make(), make()]));
         &queues[usize::from(priority == Priority::Low)]
     }
@@ -165,13 +162,11 @@ impl Worker {
         self.own_queues.get().into_iter().flat_map(|queues| queues.iter())
     }
 
-    /// Whether no task is queued here, of any priority.
     #[inline]
     pub(super) fn has_no_task(&self) -> bool {
         self.tasks.is_empty() && self.class_queues().all(TaskQueue::is_empty)
     }
 
-    /// About how many tasks of `priority` are queued here.
     pub(crate) fn tasks_queued(&self, priority: Priority) -> usize {
         match priority {
             Priority::Normal => self.tasks.public(),
@@ -179,7 +174,6 @@ impl Worker {
         }
     }
 
-    /// How many tasks thieves could take, of all priorities.
     pub(crate) fn public_tasks(&self) -> usize {
         let others = self.class_queues().map(TaskQueue::public).sum::<usize>();
         self.tasks.public() + others
@@ -191,7 +185,6 @@ impl Worker {
         others.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
     }
 
-    /// Takes the newest of this worker's tasks of high or low `priority`.
     fn newest_of(&self, priority: Priority) -> Option<JobRef> {
         self.class_queue(priority)?.pop(|| self.share_rest())
     }
@@ -220,7 +213,6 @@ impl Worker {
         high.or_else(|| self.injected())
     }
 
-    /// Takes a job of high or low `priority`.
     fn of_priority(&self, priority: Priority) -> Option<JobRef> {
         let own = || self.newest_of(priority);
         let injected = || self.injected_of(priority);
@@ -251,7 +243,6 @@ impl Worker {
         has_fork || self.class_queue(priority).is_some_and(|tasks| !tasks.is_empty())
     }
 
-    /// Steals a job of high or low `priority`.
     fn stolen_of(&self, priority: Priority) -> Option<JobRef> {
         self.others().find_map(|victim| {
             let runs_such = victim.priority() == priority;

@@ -153,7 +153,6 @@ impl Worker {
         }
     }
 
-    /// Queues a task again that this worker has taken.
     fn push_back(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
         if !self.waits_for_own_work() {
             return self.push_to(tasks, job);
@@ -167,12 +166,6 @@ impl Worker {
             above.into_iter().for_each(|tag| self.sleep().notify_restricted(tag));
         }
         sim::point();
-    }
-
-    /// Queues a task for this worker only. Any thread may call this. The caller then wakes the
-    /// worker, by `Registry::wake_for_pinned` or `Sleep::wake_for_pinned`.
-    pub(crate) fn pin(&self, job: JobRef) {
-        self.pinned.push(job);
     }
 
     /// Takes a job pinned to a worker that has no thread, if some worker will never have one.
@@ -203,12 +196,7 @@ impl Worker {
         !self.registry().has_empty_cores() || self.has_thread.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether tasks or pinned jobs are queued here.
     pub(crate) fn has_own_work(&self) -> bool {
-        !self.has_no_task() || self.has_pinned()
-    }
-
-    pub(crate) fn has_pinned(&self) -> bool {
-        !self.pinned.is_empty()
+        !self.has_no_task() || !self.pinned.is_empty()
     }
 }

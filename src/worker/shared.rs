@@ -14,9 +14,8 @@ use crossbeam_utils::CachePadded;
 use super::attached::Attached;
 use super::bound::Bound;
 use super::callers::Callers;
-use super::counters::{LiveCounters, WorkerCounters};
+use super::counters::{LiveCounters, PoolCounts};
 use super::handlers::Handlers;
-use super::pool_counts::PoolCounts;
 use super::settings::{Settings, TaskOrder};
 use super::stack::InPlace;
 use super::task_times::{Oldest, TaskTimes};
@@ -24,7 +23,7 @@ use super::threads::Threads;
 use super::times::Times;
 use crate::context::Context;
 use crate::job::{self, NO_TAG, join, outcome};
-use crate::latch::{Awaited, AwaitedTask, Kind};
+use crate::latch::{Awaited, AwaitedTask, JobName};
 use crate::os;
 use crate::os::clock::nanos;
 use crate::os::generation::Generation;
@@ -50,7 +49,6 @@ pub(super) const IS_LATE: u32 = 1;
 /// In `Registry::signals`: the pool has, or had, jobs of high or low priority.
 pub(super) const USES_PRIORITIES: u32 = 2;
 
-/// The number of the next pool.
 static NUMBER: PlainUsize = PlainUsize::new(0);
 
 /// A job, for the thread that is to run it.
@@ -79,8 +77,9 @@ pub(crate) struct Worker {
     pub(super) tasks: TaskQueue<JobRef>,
     /// Tasks of high and of low priority. Made when the first of these is spawned.
     pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
-    /// The pinned queue: jobs for this worker only.
-    pub(super) pinned: PinnedQueue<JobRef>,
+    /// The pinned queue: jobs for this worker only. Any thread may add one, and then wakes the
+    /// worker, by `Registry::wake_for_pinned` or `Sleep::wake_for_pinned`.
+    pub(crate) pinned: PinnedQueue<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
     /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
@@ -92,7 +91,7 @@ pub(crate) struct Worker {
     pub(super) jobs: AtomicU32,
     pub(super) waits_for: AtomicU32,
     /// The task of that wait: what it is, and the address of its context. (For dumps.)
-    pub(super) awaited: PlainPtr<Kind>,
+    pub(super) awaited: PlainPtr<JobName>,
     pub(super) awaited_context: AtomicUsize,
     /// The table of the job that runs, or of the last one that ran here. (For dumps.)
     pub(super) running: PlainPtr<Table>,
@@ -125,10 +124,10 @@ pub(crate) struct Worker {
     pub(super) forks_seen: AtomicUsize,
     /// How many rounds the worker looks around before it parks.
     pub(super) rounds: AtomicU32,
-    pub(super) counters: LiveCounters,
+    pub(crate) counters: LiveCounters,
     pub(super) times: Times,
     /// Present if the pool measures the times of tasks.
-    pub(super) task_times: Option<Box<TaskTimes>>,
+    pub(crate) task_times: Option<Box<TaskTimes>>,
 }
 
 // SAFETY: only the core's holder uses what is not made for sharing, and a core changes hands by
@@ -138,6 +137,7 @@ unsafe impl Sync for Worker {}
 unsafe impl Send for Worker {}
 
 /// Jobs of high or of low priority (`priorities.rs`).
+#[derive(Default)]
 pub(super) struct ClassQueue {
     pub(super) injector: Injector<JobRef>,
     /// Whether workers may have work of this priority.
@@ -148,33 +148,32 @@ pub(super) struct ClassQueue {
 pub(crate) struct Registry {
     pub(super) workers: Box<[CachePadded<Worker>]>,
     /// Jobs from outside, and reinjected ones.
-    pub(super) injector: Injector<JobRef>,
+    pub(crate) injector: Injector<JobRef>,
     /// The same, of high and of low priority.
-    pub(super) high: ClassQueue,
-    pub(super) low: ClassQueue,
+    pub(super) classes: [ClassQueue; 2],
     /// Jobs that threads of other pools ask for: see `worker/wait.rs`.
-    pub(super) cross_jobs: Injector<JobRef>,
+    pub(crate) cross_jobs: Injector<JobRef>,
     /// The tasks of `spawn_fifo`.
     pub(crate) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
     pub(crate) handlers: Handlers,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     /// The generation in which the pool was built.
     pub(super) generation: Generation,
     pub(super) ending: AtomicBool,
     pub(super) ended: AtomicBool,
     /// How many threads keep the pool from ending (`keep.rs`). Changed under the sleepers' lock.
     pub(super) keepers: PlainUsize,
-    /// Whether a member is worker 0.
-    pub(super) has_member: AtomicBool,
-    /// Whether the other workers end although the member has not.
-    pub(super) leaves_member: AtomicBool,
+    /// Whether a guest is worker 0.
+    pub(super) has_guest: AtomicBool,
+    /// Whether the other workers end although the guest has not.
+    pub(super) leaves_guest: AtomicBool,
     /// Whether there is a worker that will never have a thread.
     pub(super) has_empty_cores: AtomicBool,
-    /// Whether no worker will have a thread again.
-    pub(super) is_deserted: AtomicBool,
+    pub(crate) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
-    bound: Option<Arc<Bound>>,
+    /// The bound on tasks that are queued, if there is one.
+    pub(crate) bound: Option<Arc<Bound>>,
     /// Whether workers drop the pool's tasks that have not begun.
     is_shut_down: AtomicBool,
     pub(crate) counts: PoolCounts,
@@ -194,15 +193,6 @@ pub(crate) struct Registry {
     #[cfg(feature = "futures")]
     pub(crate) attached: Attached,
     pub(super) this: Weak<Registry>,
-}
-
-impl ClassQueue {
-    fn new() -> Self {
-        ClassQueue {
-            injector: Injector::new(),
-            is_marked: CachePadded::new(AtomicBool::new(false)),
-        }
-    }
 }
 
 impl Worker {
@@ -229,7 +219,7 @@ impl Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
             own_queues: OnceLock::new(),
-            pinned: PinnedQueue::new(),
+            pinned: PinnedQueue::default(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),
@@ -254,7 +244,7 @@ impl Worker {
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),
             rounds: AtomicU32::new(ROUNDS),
-            counters: LiveCounters::new(),
+            counters: LiveCounters::default(),
             times: Times::new(settings.times_workers, nanos()),
             task_times: (settings.task_times > 0).then(|| Box::new(TaskTimes::new())),
         }
@@ -280,15 +270,6 @@ impl Worker {
         self.registry().sleep()
     }
 
-    pub(crate) fn snapshot(&self) -> WorkerCounters {
-        self.counters.snapshot()
-    }
-
-    pub(crate) fn task_times(&self) -> Option<&TaskTimes> {
-        self.task_times.as_deref()
-    }
-
-    /// How many forks are private, and how many public.
     pub(crate) fn forks_pending(&self) -> (usize, usize) {
         (self.forks.hidden(), self.forks.public())
     }
@@ -305,15 +286,10 @@ impl Worker {
         self.sleep().counts().any_idle()
     }
 
-    pub(crate) fn pinned_pending(&self) -> usize {
-        self.pinned.len()
-    }
-
     pub(crate) fn jobs_on_stack(&self) -> u32 {
         self.jobs.load(Ordering::Relaxed)
     }
 
-    /// Notes which kind of job runs from now on.
     #[inline]
     pub(crate) fn note_running(&self, table: *mut Table) {
         self.running.store(table, Ordering::Relaxed);
@@ -347,21 +323,19 @@ impl Worker {
         self.lent_to.store(lent_to, Ordering::Relaxed);
     }
 
-    /// What the innermost wait is for.
     pub(crate) fn waits_for(&self) -> Option<Awaited> {
         let what = Awaited::from_code(self.waits_for.load(Ordering::Relaxed))?;
         let Awaited::Task(_) = what else { return Some(what) };
         // SAFETY: null, or from a `&'static`.
-        let kind = unsafe { self.awaited.load(Ordering::Relaxed).as_ref() };
+        let name = unsafe { self.awaited.load(Ordering::Relaxed).as_ref() };
         let context = self.awaited_context.load(Ordering::Relaxed);
-        Some(Awaited::Task(kind.map(|kind| AwaitedTask { kind, context })))
+        Some(Awaited::Task(name.map(|name| AwaitedTask { name, context })))
     }
 
-    /// Notes what the innermost wait is for.
     pub(super) fn set_waits_for(&self, what: Option<Awaited>) {
         if let Some(Awaited::Task(task)) = what {
-            let kind = task.map_or(ptr::null(), |task| ptr::from_ref(task.kind));
-            self.awaited.store(kind.cast_mut(), Ordering::Relaxed);
+            let name = task.map_or(ptr::null(), |task| ptr::from_ref(task.name));
+            self.awaited.store(name.cast_mut(), Ordering::Relaxed);
             self.awaited_context.store(task.map_or(0, |task| task.context), Ordering::Relaxed);
         }
         self.waits_for.store(what.map_or(0, Awaited::to_code), Ordering::Relaxed);
@@ -378,10 +352,9 @@ impl Registry {
                 .map(|index| Worker::new(index, workers, &settings, can_force, this.as_ptr()))
                 .map(CachePadded::new)
                 .collect(),
-            injector: Injector::new(),
-            high: ClassQueue::new(),
-            low: ClassQueue::new(),
-            cross_jobs: Injector::new(),
+            injector: Injector::default(),
+            classes: Default::default(),
+            cross_jobs: Injector::default(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,
@@ -390,8 +363,8 @@ impl Registry {
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             keepers: PlainUsize::new(0),
-            has_member: AtomicBool::new(false),
-            leaves_member: AtomicBool::new(false),
+            has_guest: AtomicBool::new(false),
+            leaves_guest: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
             is_deserted: AtomicBool::new(false),
             threads: Mutex::new(Threads::default()),
@@ -419,21 +392,8 @@ impl Registry {
         &self.workers
     }
 
-    pub(crate) fn injector(&self) -> &Injector<JobRef> {
-        &self.injector
-    }
-
-    pub(crate) fn cross_jobs(&self) -> &Injector<JobRef> {
-        &self.cross_jobs
-    }
-
     pub(crate) fn sleep(&self) -> &Sleep {
         &self.sleep
-    }
-
-    #[inline]
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Whether this is a deterministic pool, and the calling thread is not in its simulation.
@@ -441,7 +401,6 @@ impl Registry {
         self.simulation().is_some_and(|simulation| !simulation.is_here())
     }
 
-    /// The simulation of a deterministic pool.
     pub(crate) fn simulation(&self) -> Option<&Simulation> {
         self.settings.simulation.as_ref()
     }
@@ -454,12 +413,6 @@ impl Registry {
     /// The identity of this pool as long as it lives.
     pub(crate) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
-    }
-
-    /// The bound on tasks that are queued, if there is one.
-    #[inline]
-    pub(crate) fn bound(&self) -> Option<&Arc<Bound>> {
-        self.bound.as_ref()
     }
 
     /// From now on, tasks of the pool that have not begun are dropped. (Relaxed: it orders
@@ -483,7 +436,6 @@ impl Registry {
         self.generation.abort_if_past();
     }
 
-    /// Returns a reference that does not keep the registry alive.
     pub(crate) fn downgrade(&self) -> Weak<Registry> {
         self.this.clone()
     }
@@ -497,7 +449,6 @@ impl Registry {
         Some(result)
     }
 
-    /// Returns a counted reference.
     pub(crate) fn share(&self) -> Arc<Registry> {
         match self.this.upgrade() {
             Some(registry) => registry,

@@ -2,9 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
-
-use parking_lot::{Condvar, Mutex};
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use crate::job::outcome;
 use crate::os::generation::Generation;
@@ -43,22 +41,17 @@ impl InPlace {
 
 /// A thread with a further stack. When this is dropped, it stops acting as the worker, and ends.
 pub(super) struct FurtherStack {
-    calls: Arc<Calls>,
+    /// Set until it is dropped, like `thread`.
+    calls: Option<Sender<Call>>,
+    done: Receiver<()>,
     thread: Option<Thread>,
-}
-
-/// What the thread is to do next.
-pub(super) struct Calls {
-    next: Mutex<Next>,
-    changed: Condvar,
     generation: Generation,
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Next {
-    Nothing,
-    Run(Call),
-    End,
+/// What the thread is to do, and how it says that it has done that.
+pub(super) struct Calls {
+    calls: Receiver<Call>,
+    done: Sender<()>,
 }
 
 /// A closure in the frame of the caller, which waits until the thread has called it.
@@ -75,12 +68,11 @@ impl FurtherStack {
         stack_size: usize,
         serve: impl FnOnce(&Calls) + Send + 'static,
     ) -> io::Result<Self> {
-        let (next, changed) = (Mutex::new(Next::Nothing), Condvar::new());
-        let calls = Arc::new(Calls { next, changed, generation: Generation::current() });
-        let theirs = calls.clone();
+        let ((calls, theirs), (their_done, done)) = (mpsc::channel(), mpsc::channel());
+        let theirs = Calls { calls: theirs, done: their_done };
         let body = move || outcome::run_or_abort(|| serve(&theirs));
-        let thread = Thread::start(name, Some(stack_size), body)?;
-        Ok(FurtherStack { calls, thread: Some(thread) })
+        let thread = Some(Thread::start(name, Some(stack_size), body)?);
+        Ok(FurtherStack { calls: Some(calls), done, thread, generation: Generation::current() })
     }
 
     /// Lets the thread call `run`, and waits until it has.
@@ -88,45 +80,30 @@ impl FurtherStack {
         let run: *mut (dyn FnMut() + '_) = run;
         // SAFETY: only the lifetime differs; this call waits until the thread has stopped using it.
         let run = unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut dyn FnMut()>(run) };
-        self.calls.tell(Next::Run(Call(run)));
-        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+        self.generation.abort_if_past();
+        let told = self.calls.as_ref().is_some_and(|calls| calls.send(Call(run)).is_ok());
+        assert!(told && self.done.recv().is_ok(), "a further stack serves until it is dropped");
     }
 }
 
 impl Drop for FurtherStack {
     fn drop(&mut self) {
-        self.calls.generation.abort_if_past();
+        self.generation.abort_if_past();
         // Detached, since destructors of its thread-locals may call the pool and need this worker.
         drop(self.thread.take());
-        self.calls.tell(Next::End);
-        self.calls.wait_while(|next| !matches!(next, Next::Nothing));
+        drop(self.calls.take());
+        let _ = self.done.recv();
     }
 }
 
 impl Calls {
-    pub(super) fn tell(&self, next: Next) {
-        *self.next.lock() = next;
-        self.changed.notify_all();
-    }
-
-    pub(super) fn wait_while(&self, is_so: impl Fn(&Next) -> bool) -> Next {
-        self.generation.abort_if_past();
-        let mut next = self.next.lock();
-        self.changed.wait_while(&mut next, |next| is_so(next));
-        *next
-    }
-
     /// Waits for the next closure to run. Returns `None` at the end.
     pub(super) fn next(&self) -> Option<Call> {
-        match self.wait_while(|next| matches!(next, Next::Nothing)) {
-            Next::Run(call) => Some(call),
-            _ => None,
-        }
+        self.calls.recv().ok()
     }
 
-    /// Says that the thread has done what it was told.
     pub(super) fn done(&self) {
-        self.tell(Next::Nothing);
+        let _ = self.done.send(());
     }
 }
 

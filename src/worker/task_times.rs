@@ -14,10 +14,8 @@ use crate::job::Priority;
 const PARTS: u64 = 4;
 /// Times from here on, about 73 minutes, are in the last bucket.
 const MOST: u64 = 1 << 42;
-/// The number of buckets.
 pub(crate) const BUCKETS: usize = bucket_of(MOST) + 1;
 
-/// The bucket of a time in nanoseconds.
 pub(crate) const fn bucket_of(nanos: u64) -> usize {
     if nanos < PARTS {
         return nanos as usize;
@@ -27,7 +25,6 @@ pub(crate) const fn bucket_of(nanos: u64) -> usize {
     (power * PARTS + (nanos >> power)) as usize
 }
 
-/// The shortest time of a bucket.
 pub(crate) const fn start_of(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     if bucket < 2 * PARTS {
@@ -99,7 +96,6 @@ impl Oldest {
         self.0[priority as usize][place as usize].store(0, Ordering::Relaxed);
     }
 
-    /// When the oldest of this priority was queued, if any is.
     pub(crate) fn at(&self, priority: Priority) -> Option<u64> {
         let places = self.0[priority as usize].iter();
         places.map(|place| place.load(Ordering::Relaxed)).filter(|&at| at != 0).min()

@@ -23,7 +23,6 @@ pub(crate) enum Activity {
     Blocked,
 }
 
-/// The activities, by their numbers.
 const ACTIVITIES: [Activity; 4] =
     [Activity::Busy, Activity::Searching, Activity::Parked, Activity::Blocked];
 /// The present activity is in the low bits of the time at which it began.
@@ -81,10 +80,8 @@ impl Times {
     pub(super) fn read(&self, now: u64) -> Spent {
         let present = self.present.load(Ordering::Relaxed);
         let lasts = now.saturating_sub(present >> BITS);
-        let mut times = [0; 4].map(|_: u64| Duration::ZERO);
-        for (time, spent) in times.iter_mut().zip(&self.spent) {
-            *time = Duration::from_nanos(spent.load(Ordering::Relaxed));
-        }
+        let time = |spent: &AtomicU64| Duration::from_nanos(spent.load(Ordering::Relaxed));
+        let mut times = self.spent.each_ref().map(time);
         let (now, lasts) = (activity_of(present), Duration::from_nanos(lasts));
         times[now as usize] += lasts;
         Spent { now, lasts, times }

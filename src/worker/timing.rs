@@ -31,7 +31,6 @@ impl Worker {
         }
     }
 
-    /// The worker begins or ends a search.
     #[inline]
     pub(crate) fn note_search(&self, begins: bool) {
         if self.times.has_all {
@@ -39,7 +38,6 @@ impl Worker {
         }
     }
 
-    /// A thread from outside has borrowed the core.
     #[inline]
     pub(crate) fn note_loan(&self) {
         if self.times.has_all {
@@ -106,7 +104,7 @@ impl Registry {
     /// Whether the times of the task that the caller is about to make are measured.
     #[inline]
     pub(crate) fn times_next_task(&self) -> bool {
-        let every = self.settings().task_times;
+        let every = self.settings.task_times;
         every != 0 && Self::is_next_timed(every)
     }
 
@@ -130,7 +128,6 @@ impl Registry {
         self.oldest.at(priority).map(|at| Duration::from_nanos(nanos().saturating_sub(at)))
     }
 
-    /// For how long the pool has existed.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_nanos(nanos().saturating_sub(self.built))
     }

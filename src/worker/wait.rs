@@ -95,14 +95,7 @@
 //! would cost the square of its length. So a look reinjects only a few jobs. The last look before
 //! the worker sleeps reinjects all others, unless the wait is over.
 //!
-//! # What it is worth
-//! A row's time without a mechanism, divided by its time with it: medians by
-//! `benches/ablation/run`, on two shared virtual cores.
-//!
-//! | without | row | threads | time |
-//! | --- | --- | ---: | ---: |
-//! | `in-a-row`: own tasks without a look at all else | skynet of scopes | 2 | 1.14 |
-//! |  | flat scope | 2 | 1.08 |
+//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
 #![deny(unsafe_code)]
 
 use super::Worker;
@@ -115,6 +108,7 @@ use crate::job::{NO_TAG, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
+use crate::sync::Ordering;
 use crate::worker::JobRef;
 
 /// The most jobs that a wait reinjects in one look, except in the last before it sleeps. (A guess.
@@ -170,9 +164,9 @@ impl Worker {
         }
         self.stop_searching();
         if hand_offs.is_refused {
-            self.registry().counts.count_refused_hand_off(false);
+            self.registry().counts.refused_hand_offs.fetch_sub(1, Ordering::Relaxed);
         }
-        if hand_offs.has_left_job && !self.registry().cross_jobs().is_empty() {
+        if hand_offs.has_left_job && !self.registry().cross_jobs.is_empty() {
             self.registry().sleep().notify_of_cross_job();
         }
         self.set_waits_for(outer);
@@ -241,25 +235,23 @@ impl Worker {
             return Some(job);
         }
         // Before this worker sleeps, it hands off its core for this cross-pool job.
-        self.registry().cross_jobs().push(job);
+        self.registry().cross_jobs.push(job);
         hand_offs.has_left_job = true;
         None
     }
 
-    /// Whether the wait may hand off its core for work.
     fn may_hand_off(&self, hand_offs: &HandOffs) -> bool {
         !hand_offs.is_refused && !self.waits_for_own_work()
     }
 
     /// Whether the wait may need any job of a pool that has ended, which no spare thread will run.
-    /// (The caller is a member, or has taken over from one.)
+    /// (The caller is a guest, or has taken over from one.)
     fn is_alone_in(&self, wait: &impl Wait) -> bool {
         wait.is_external() && !self.waits_for_own_work() && self.registry().has_ended()
     }
 
-    /// Finds a cross-pool job that is a descendant of what is awaited.
     fn own_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
-        let cross_jobs = self.registry().cross_jobs();
+        let cross_jobs = &self.registry().cross_jobs;
         (0..cross_jobs.len()).find_map(|_| {
             let job = self.cross_job()?;
             if self.may_run(&job, wait) {
@@ -347,7 +339,7 @@ impl Worker {
         if let Some(job) = self.forced(may_have, |job| self.accept(job, wait)) {
             return Some(job);
         }
-        let (all, most) = (most, self.registry().injector().len().min(most));
+        let (all, most) = (most, self.registry().injector.len().min(most));
         let job = self.accept_one(wait, most, || self.injected());
         job.or_else(|| self.own_fork(wait)).or_else(|| self.foreign_of_class(wait, all))
     }
@@ -444,7 +436,7 @@ impl Worker {
                 self.stop_searching();
                 if !self.wait_off_core(wait, true) {
                     hand_offs.is_refused = true;
-                    self.registry().counts.count_refused_hand_off(true);
+                    self.registry().counts.refused_hand_offs.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Seen::Nothing | Seen::Reason => {}
@@ -461,7 +453,6 @@ impl Worker {
         Kind::Restricted { tags: [own, wait.tag()], takes_cross_jobs: own.is_some() }
     }
 
-    /// Step 2 of parking in this wait.
     fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
         if !wait.is_for_other_pool() {
             // Public jobs may all be ones that it may not run, while those that it may are private.
@@ -476,8 +467,8 @@ impl Worker {
         if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, hand_offs)) {
             return Seen::Job(job);
         }
-        let cross_job_waits = hand_offs.has_left_job && !self.registry().cross_jobs().is_empty();
-        let pinned_job_waits = || self.has_pinned() || self.sees_stray_pinned();
+        let cross_job_waits = hand_offs.has_left_job && !self.registry().cross_jobs.is_empty();
+        let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
         let work_waits =
             || cross_job_waits || pinned_job_waits() || wait.is_external() || self.is_missed();
         if self.may_hand_off(hand_offs) && work_waits() {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::context::Stop;
 use crate::fork::barrier::{Barrier, Phase};
 use crate::job::outcome::{self, Payload};
+use crate::latch::Wait;
 use crate::latch::count::TaskCount;
-use crate::latch::{Awaited, Wait};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation;
 use crate::sim;
@@ -23,7 +23,6 @@ use crate::worker::{ContextRef, Tag, callers, inherited_context};
 /// about as long as it takes to wake a sleeping member.)
 const PATIENCE: u64 = 20 * TICKS_PER_MICROSECOND;
 
-/// What the members of a gang share.
 pub(super) struct Gang<'g> {
     registry: &'g Registry,
     /// Wakes the worker of each member. The first one is the caller.
@@ -59,16 +58,11 @@ impl Wait for Gang<'_> {
         self.count.register_waker()
     }
 
-    fn what(&self) -> Awaited {
-        Awaited::Scope
-    }
-
     fn tag(&self) -> Option<usize> {
         Some(self.tag())
     }
 }
 
-/// A member that sleeps.
 enum Sleeper {
     /// At a barrier. The event is in the frame of `Gang::sleep`.
     InBarrier(*const Event),
@@ -89,7 +83,7 @@ impl<'g> Gang<'g> {
             relay: Relay::new(workers),
             tag: Tag::new(tag),
             context: inherited_context(),
-            count: TaskCount::new(),
+            count: TaskCount::default(),
             barrier: Barrier::new(size),
             spins: size <= callers::processors() && !registry.is_simulated(),
             panic: Mutex::default(),

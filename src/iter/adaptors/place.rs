@@ -32,7 +32,7 @@ macro_rules! placed {
 placed! {
     /// An iterator whose loop runs in a given pool: see [`ParallelIterator::with_pool`].
     WithPool<'p, I> { base: I, pool: &'p ThreadPool },
-    |self| LoopSettings::pool(self.pool.shared());
+    |self| LoopSettings::pool(self.pool.registry().share());
 
     /// An iterator whose loop few workers work on: see [`ParallelIterator::num_threads`].
     NumThreads<I> { base: I; threads: usize },

@@ -17,22 +17,11 @@ pub trait ParallelString {
     fn as_parallel_string(&self) -> &str;
 
     /// Returns an iterator over the characters.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!("hello".par_chars().max(), Some('o'));
-    /// ```
     fn par_chars(&self) -> Chars<'_> {
         Chars(self.as_parallel_string())
     }
 
     /// Returns an iterator over the characters with their byte positions.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let e = "grün".par_char_indices().find_any(|&(_, c)| c == 'n');
-    /// assert_eq!(e, Some((4, 'n')));
-    /// ```
     fn par_char_indices(&self) -> CharIndices<'_> {
         CharIndices(self.as_parallel_string())
     }
@@ -43,12 +32,6 @@ pub trait ParallelString {
     }
 
     /// Returns an iterator over the string's UTF-16 code units.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let units: Vec<u16> = "a𝄞".par_encode_utf16().collect();
-    /// assert_eq!(units, [0x61, 0xd834, 0xdd1e]);
-    /// ```
     fn par_encode_utf16(&self) -> EncodeUtf16<'_> {
         EncodeUtf16(self.as_parallel_string())
     }
@@ -73,11 +56,6 @@ pub trait ParallelString {
 
     /// Returns an iterator over the parts between matches, like [`par_split`](Self::par_split), but
     /// leaves out an empty last part.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!("a;b;".par_split_terminator(';').collect::<Vec<_>>(), ["a", "b"]);
-    /// ```
     fn par_split_terminator<P: Pattern>(&self, terminator: P) -> SplitTerminator<'_, P> {
         SplitTerminator::new(self.as_parallel_string(), terminator)
     }
@@ -93,11 +71,6 @@ pub trait ParallelString {
     }
 
     /// Returns an iterator over the words between white space.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// assert_eq!("  how many words ".par_split_whitespace().count(), 3);
-    /// ```
     fn par_split_whitespace(&self) -> SplitWhitespace<'_> {
         SplitWhitespace(self.as_parallel_string())
     }
@@ -116,12 +89,6 @@ pub trait ParallelString {
 
     /// Returns an iterator over the characters that match `pattern`, each as a string, with their
     /// byte positions.
-    ///
-    /// ```
-    /// use filch::prelude::*;
-    /// let digits: Vec<_> = "a1b2".par_match_indices(char::is_numeric).collect();
-    /// assert_eq!(digits, [(1, "1"), (3, "2")]);
-    /// ```
     fn par_match_indices<P: Pattern>(&self, pattern: P) -> MatchIndices<'_, P> {
         MatchIndices::new(self.as_parallel_string(), pattern)
     }

@@ -28,7 +28,7 @@ unsafe impl Send for Scope {}
 impl Scope {
     fn new(tasks: usize) -> Arc<Self> {
         Arc::new(Scope {
-            count: TaskCount::new().into(),
+            count: TaskCount::default().into(),
             data: (0..tasks).map(|_| UnsafeCell::new(0)).collect(),
             queue: (0..tasks).map(|_| AtomicUsize::new(0)).collect(),
             parker: Parker::new(),

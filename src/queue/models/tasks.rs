@@ -30,7 +30,7 @@ impl Tasks {
     fn new(in_order: bool) -> Arc<Self> {
         Arc::new(Tasks {
             queues: [(); 2].map(|()| TaskQueue::new(false, in_order)),
-            injector: Injector::new(),
+            injector: Injector::default(),
             runs: [(); 4].map(|()| AtomicUsize::new(0)),
             sleepers: AtomicUsize::new(0),
         })

@@ -159,7 +159,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
 );
 
 /// The pool's waker, which the pool calls when it has ended. (A thread that has taken over a
-/// member's core may be polling the future then. `cancel` keeps the future from pausing.)
+/// guest's core may be polling the future then. `cancel` keeps the future from pausing.)
 static ENDER: RawWakerVTable = RawWakerVTable::new(
     clone_waker,
     // SAFETY: the waker has a reference, which it gives up.

@@ -19,10 +19,10 @@ fn a_sleeping_worker_ends_with_its_pool() {
 /// The thread of worker `me`, which has just found no work, until the pool ends.
 fn park_until_end(pool: &Pool, me: usize) {
     let me = CoreThread::at_bottom(me, true);
-    pool.act_as(me.core(), |worker| {
+    pool.act_as(me.core, |worker| {
         let mut goes_on = worker.park(&me, true);
         while goes_on {
-            goes_on = worker.turn(&me);
+            goes_on = worker.step(&me);
         }
     });
 }

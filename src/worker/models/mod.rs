@@ -39,7 +39,7 @@ fn fall_asleep(pool: &Pool, me: usize) -> Thread {
 /// The thread of a worker, which sleeps, until it has run a job.
 fn sleep_on(me: Thread) -> impl FnOnce(&Pool) {
     move |pool| {
-        if pool.worker(me.core()).wait_for_core(&me) {
+        if pool.worker(me.core).wait_for_core(&me) {
             pool.run_one(&me);
         }
     }

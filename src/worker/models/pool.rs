@@ -119,7 +119,7 @@ impl Pool {
 
     /// A broadcast to one worker only.
     pub(super) fn send(&self, to: usize) {
-        self.worker(to).pin(self.job());
+        self.worker(to).pinned.push(self.job());
         self.sleep().wake_for_pinned(to);
     }
 
@@ -173,9 +173,9 @@ impl Pool {
 
     /// The main loop of a worker's thread, until it has run a job, or the pool ends.
     pub(super) fn run_one(&self, me: &Thread) {
-        let worker = self.worker(me.core());
+        let worker = self.worker(me.core);
         let _acting = Acting::start(worker);
-        while self.ran(me.core()) == 0 && worker.turn(me) {}
+        while self.ran(me.core) == 0 && worker.step(me) {}
     }
 }
 

@@ -86,7 +86,7 @@ fn a_pinned_job_finds_its_worker_by_another() {
         let passes = relay.clone();
         let helper = pool.start(move |pool| passes.pass_on(pool.sleep()));
         let worker = pool.start(run_one(1));
-        pool.worker(1).pin(pool.job());
+        pool.worker(1).pinned.push(pool.job());
         relay.start(pool.sleep(), 0);
         helper.join().unwrap();
         worker.join().unwrap();
@@ -101,7 +101,7 @@ fn a_pinned_job_finds_its_worker_by_another() {
 fn a_reinjected_job_finds_a_worker() {
     check(|| {
         let pool = Pool::new(2);
-        pool.registry().injector().push(pool.job());
+        pool.registry().injector.push(pool.job());
         let worker = pool.start(run_one(1));
         if let Some(job) = pool.worker(0).injected() {
             pool.registry().queue_injected(job);

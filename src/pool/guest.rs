@@ -1,4 +1,4 @@
-//! A *member*: a thread of the user that is a worker, by `ThreadPoolBuilder::use_current_thread`.
+//! A *guest*: a thread of the user that is a worker, by `ThreadPoolBuilder::use_current_thread`.
 //!
 //! It holds the core of worker 0 from the building of the pool until the thread ends. It works only
 //! while it waits. When it ends, a thread of the pool takes over the core with its queues.
@@ -12,66 +12,66 @@ use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sim;
 use crate::sleep::{CoreThread, SpareFor};
+use crate::sync::Ordering;
 use crate::worker::shared::Registry;
 use crate::worker::{Acting, Worker};
 
-/// The index of the member's worker.
 pub(super) const INDEX: usize = 0;
 
 thread_local! {
-    /// Set on a member. Dropped when the thread ends.
-    static MEMBER: Cell<Option<Member>> = const { Cell::new(None) };
+    /// Set on a guest. Dropped when the thread ends.
+    static GUEST: Cell<Option<Guest>> = const { Cell::new(None) };
 }
 
 /// Both fields are set until it is dropped.
-struct Member {
+struct Guest {
     registry: Option<Arc<Registry>>,
     acting: Option<Acting>,
 }
 
-/// Makes the calling thread a member, unless it is a worker already.
+/// Makes the calling thread a guest, unless it is a worker already.
 pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
     if Worker::current().or_else(Worker::blocked).is_some() {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
-    let join = |member: &Cell<Option<Member>>| {
-        // In the child of a `fork()`, the thread may be a member of a pool of the parent. Dropping
+    let join = |guest: &Cell<Option<Guest>>| {
+        // In the child of a `fork()`, the thread may be a guest of a pool of the parent. Dropping
         // that comes first, since it makes the thread no worker.
-        drop(member.take());
-        registry.member_comes();
+        drop(guest.take());
+        registry.guest_comes();
         registry.workers()[INDEX].set_thread(true);
         registry.workers()[INDEX].note_awake(false);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
-        member.set(Some(Member { registry: Some(registry.clone()), acting }));
+        guest.set(Some(Guest { registry: Some(registry.clone()), acting }));
     };
-    MEMBER.try_with(join).map_err(|_| {
+    GUEST.try_with(join).map_err(|_| {
         BuildErrorKind::of_thread(INDEX, io::Error::other("the calling thread is ending"))
     })
 }
 
-/// Ends a pool whose member is the calling thread, which works until the pool has ended.
+/// Ends a pool whose guest is the calling thread, which works until the pool has ended.
 pub(super) fn end_with_pool(registry: &Registry) {
     registry.begin_end(false);
-    let Ok(Some(mut member)) = MEMBER.try_with(Cell::take) else { return };
-    registry.member_goes();
+    let Ok(Some(mut guest)) = GUEST.try_with(Cell::take) else { return };
+    registry.guest_goes();
     let me = CoreThread::at_bottom(INDEX, true);
     outcome::run_or_abort(|| registry.workers()[INDEX].work(&me));
     sim::looks(false);
     registry.thread_done();
-    drop(member.acting.take());
-    drop(member.registry.take());
+    drop(guest.acting.take());
+    drop(guest.registry.take());
 }
 
-/// Runs what is pending in a pool that its member drops outside of a job. (Other workers do that in
+/// Runs what is pending in a pool that its guest drops outside of a job. (Other workers do that in
 /// their main loops.)
 pub(super) fn run_what_is_left(registry: &Registry) {
-    let is_member = |worker: &&Worker| registry.has_member() && worker.index() == INDEX;
-    if let Some(member) = registry.current_worker().filter(is_member) {
-        while member.jobs_on_stack() == 0 && member.run_one() {}
+    let is_guest = |worker: &&Worker| registry.has_guest() && worker.index() == INDEX;
+    if let Some(guest) = registry.current_worker().filter(is_guest) {
+        while guest.jobs_on_stack() == 0 && guest.run_one() {}
     }
 }
 
-impl Drop for Member {
+impl Drop for Guest {
     fn drop(&mut self) {
         self.acting = None;
         if let Some(registry) = self.registry.take() {
@@ -82,7 +82,7 @@ impl Drop for Member {
     }
 }
 
-/// Gives the core of a member that ends to another thread.
+/// Gives the core of a guest that ends to another thread.
 fn leave(registry: &Arc<Registry>) {
     let worker = &registry.workers()[INDEX];
     // The thread may have called `exit` inside a job, whose frames then still exist, or inside
@@ -93,27 +93,27 @@ fn leave(registry: &Arc<Registry>) {
     }
     if registry.sleep().has_spare(INDEX, SpareFor::Waits) && !registry.has_ended() {
         // It has handed off its core before, so there is a spare thread.
-        registry.member_goes();
+        registry.guest_goes();
         worker.give_back();
         registry.thread_done();
         return registry.end_if_idle();
     }
-    let (name, stack_size) = (registry.name(INDEX), registry.settings().stack_size);
+    let (name, stack_size) = (registry.name(INDEX), registry.settings.stack_size);
     let shared = registry.clone();
     let work = move || {
-        shared.member_goes();
+        shared.guest_goes();
         shared.run_worker(INDEX);
         outcome::discard(shared);
     };
     match Thread::start_detached(name, stack_size, work) {
         // Here as well, so that it is visible as soon as this thread has ended.
-        Ok(()) => registry.member_goes(),
+        Ok(()) => registry.guest_goes(),
         // The system refuses a thread. The other workers steal from the core, and run what is
         // pinned to it. If there is none, this thread runs what is left.
         Err(_) => {
             let is_last = registry.workers().len() == 1;
             if is_last {
-                registry.set_deserted();
+                registry.is_deserted.store(true, Ordering::Relaxed);
             }
             if is_last || registry.has_ended() {
                 let _acting = Acting::start(worker);
