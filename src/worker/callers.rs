@@ -11,7 +11,20 @@
 //! sentry (`sleep/mod.rs`) on which other publishers rely. If the job turns out to take longer, the
 //! caller gives up that role, and wakes a worker if there is work.
 //!
-//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
+//! # What it is worth
+//! CPU time and median latency of one small loop in `install`, on two virtual cores
+//! (`caller-looks`, `short-jobs` and `medium-jobs` in `benches/ablation`):
+//!
+//! | 2 threads | 4 items of 200 ns every 100 µs | 16 items of 1 µs every ms |
+//! | --- | ---: | ---: |
+//! | as it is | 57 µs, 9 µs | 92 µs, 35 µs |
+//! | the caller sleeps at once | 106 µs, 33 µs | 149 µs, 61 µs |
+//! | and wakes a second worker for each | 135 µs, 27 µs | 182 µs, 53 µs |
+//!
+//! | 64 items of 5 µs every 5 ms | 4 threads | 8 threads | 64 threads |
+//! | --- | ---: | ---: | ---: |
+//! | as it is | 510 µs, 275 µs | 510 µs, 277 µs | 690 µs, 323 µs |
+//! | any number of workers is woken | 720 µs, 332 µs | 860 µs, 404 µs | 910 µs, 435 µs |
 #![deny(unsafe_code)]
 
 use std::sync::atomic::AtomicU32;

@@ -1,6 +1,17 @@
 //! Finding work: in the worker's own queues, in those of other workers, and in the injector.
 //!
-//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
+//! # What it is worth
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores.
+//!
+//! | without | row | threads | time | CPU time |
+//! | --- | --- | ---: | ---: | ---: |
+//! | `theft-delay` | scopes of three tasks | 2 | 2.25 | – |
+//! |  | two nested joins of empty closures | 2 | 1.93 | – |
+//! |  | nested loops, 100 of 1,000 | 2 | 1.42 | – |
+//! | `leaves-one`: the only task left | chain of tasks | 2 | 1.46 | – |
+//! | `woken-two`: a second one woken | scope of 16 that sleep | 16 | 1.07 | 1.34 |
+//! | `silence`: a look for silent owners | join tree of 16 that sleep | 16 | 1.07 | 1.24 |
 
 #![deny(unsafe_code)]
 

@@ -95,7 +95,14 @@
 //! would cost the square of its length. So a look reinjects only a few jobs. The last look before
 //! the worker sleeps reinjects all others, unless the wait is over.
 //!
-//! `benches/ablation/results.md` says what the mechanisms in this file are worth.
+//! # What it is worth
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores.
+//!
+//! | without | row | threads | time |
+//! | --- | --- | ---: | ---: |
+//! | `in-a-row`: own tasks without a look at all else | skynet of scopes | 2 | 1.14 |
+//! |  | flat scope | 2 | 1.08 |
 #![deny(unsafe_code)]
 
 use super::Worker;
