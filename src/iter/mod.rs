@@ -60,7 +60,6 @@
 
 mod adaptors;
 pub(crate) mod ends;
-pub(crate) mod featured;
 mod implement;
 mod indexed;
 mod limit;
