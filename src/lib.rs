@@ -98,15 +98,15 @@ pub use worker::settings::{TaskOrder, WaitPolicy};
 /// What programs with parallel iterators bring into scope: `use filch::prelude::*;`.
 #[cfg(not(loom))]
 pub mod prelude {
-    // Unnamed, so that the trait of indicatif with this name can be imported beside it.
-    #[cfg(feature = "indicatif")]
-    pub use crate::iter::ParallelProgressIterator as _;
-    #[cfg(feature = "rayon")]
-    pub use crate::iter::{IntoFilch, IntoRayon};
     pub use crate::iter::{
         FromParallelIterator, IndexedParallelIterator, IntoParallelIterator,
         IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelBridge, ParallelDrainFull,
         ParallelDrainRange, ParallelExtend, ParallelIterator, ParallelString,
     };
+    // Unnamed, so that the trait of indicatif with this name can be imported beside it.
+    #[cfg(feature = "indicatif")]
+    pub use crate::iter::ParallelProgressIterator as _;
+    #[cfg(feature = "rayon")]
+    pub use crate::iter::{IntoFilch, IntoRayon};
     pub use crate::slice::{ParallelSlice, ParallelSliceMut, ParallelVec};
 }

@@ -20,9 +20,9 @@
 //! 1. *A gang gathers.* Take the first gang in the order that has not gathered, and a worker of it
 //!    that has not begun the gang's job. That worker runs something else, which ends or waits by
 //!    the pool. Every such wait runs pinned jobs or hands off the core for them, and the gang's job
-//!    is the first of them: the gangs before it have gathered, so they have no queued jobs left. The
-//!    worker is not waiting to gather for another gang: that gang would be later in the order, and
-//!    by invariant 1 the worker would have begun this gang's job first.
+//!    is the first of them: the gangs before it have gathered, so they have no queued jobs left.
+//!    The worker is not waiting to gather for another gang: that gang would be later in the order,
+//!    and by invariant 1 the worker would have begun this gang's job first.
 //! 2. *Gangs do not deadlock with each other, nor with joins and scopes.* Assign to each job the
 //!    time at which it began, and to all members of a gang the time at which the gang gathered. By
 //!    invariant 2, what is on top of a frame began after that frame. In a join or a scope, a frame

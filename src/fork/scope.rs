@@ -210,6 +210,9 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Errors
     /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
+    ///
+    /// # Panics
+    /// Panics if the caller is the task itself or part of it.
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.join()
     }

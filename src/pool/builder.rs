@@ -280,8 +280,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets the most *spare threads* that the pool starts in addition to one thread for each
-    /// worker: see [`WaitPolicy`]. A worker that waits may hand its core to one of them. The default
-    /// is 64.
+    /// worker. A worker that waits may hand its core to one of them: see [`WaitPolicy`]. The
+    /// default is 64.
     ///
     /// Threads that lend a worker a further stack (see
     /// [`JoinHandle::join`](crate::JoinHandle::join)) do not count. With 0, workers neither hand

@@ -2,9 +2,9 @@
 //! and takes it back.
 //!
 //! A worker's *core* is its index and its queues; the thread that has it acts as the worker. A
-//! worker that waits may be asked to run a *cross-pool job* or a pinned one (`wait.rs`), which could
-//! wait for ever on top of the wait. A worker that calls a closure of the user's which may
-//! block (`fork/blocking.rs`) should leave its core to other work. So such a worker
+//! worker that waits may be asked to run a *cross-pool job* or a pinned job (`wait.rs`), which on
+//! top of the wait could wait for ever. A worker that calls a closure of the user's which may block
+//! (`fork/blocking.rs`) should leave its core to other work. So such a worker
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
 //!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
 //!    may touch nothing that belongs to the core;

@@ -19,12 +19,13 @@ pub enum WaitPolicy {
     /// if all jobs of a pool of `n` workers wait for another pool, `n` of them have begun. If
     /// nothing is asked for, the worker sleeps.
     ///
-    /// If the wait is part of a task that such a job, the closure of a
-    /// [`broadcast`](crate::broadcast) or a member of a [`gang`](crate::gang()) may join, this must
-    /// not run on top of the wait. The worker's thread then hands its core to a *spare thread*, which runs it, and
-    /// takes the core back when the wait is over and the spare thread ends a job or waits. The pool
-    /// starts at most [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), and keeps
-    /// them to its end.
+    /// A job that is asked for may join the task that the wait is part of. So may the closure of a
+    /// [`broadcast`](crate::broadcast) and a member of a [`gang`](crate::gang()). In a wait inside a
+    /// task, such a job must not run on top of the wait. So the worker's thread hands its core to a
+    /// *spare thread*, which runs the job. It takes the core back when the wait is over and the
+    /// spare thread ends a job or waits. The pool starts at most
+    /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), and keeps them to its
+    /// end.
     ///
     /// There may be no spare thread: at that limit, if the system refuses one, or in pools whose
     /// threads a [spawn handler](crate::ThreadPoolBuilder::spawn_handler) starts. Then the job runs

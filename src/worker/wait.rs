@@ -29,7 +29,8 @@
 //! `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs that
 //! are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job or a
 //! pinned job to run on top of the wait, the worker runs it there. If not, the worker hands off its
-//! core to a spare thread before it sleeps (`hand_off.rs`). That thread runs such jobs, and then
+//! core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job, which no other
+//! worker can run, also between two jobs every so often. That thread runs such jobs, and then
 //! passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
@@ -38,8 +39,8 @@
 //! - It has no tag, and more than [`MOST_STACKED`] jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
 //! - It runs inside a task with a tag without being part of that task: `yield_now` runs it, or the
-//!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting for
-//!   that task.
+//!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting
+//!   for that task.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -77,8 +78,8 @@
 //! - a cross-pool job or a pinned job that runs on top of a wait where it should not, because the
 //!   core cannot be handed off: with `OwnDescendants`, in a pool whose threads the user starts, if
 //!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
-//!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so with
-//!   `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
+//!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
+//!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
 //!
 //! # `WaitPolicy::OwnDescendants`
@@ -139,7 +140,7 @@ impl Worker {
         let _awaits = sim::awaits(pool);
         let outer = self.waits_for();
         self.set_waits_for(Some(wait.what()));
-        let mut round = 0;
+        let (mut round, mut jobs) = (0, 0);
         let mut hand_offs = HandOffs::default();
         while !wait.done() {
             self.registry().abort_if_lost();
@@ -147,11 +148,14 @@ impl Worker {
             if self.is_wanted() {
                 self.stop_searching();
                 self.wait_off_core(wait, false);
+            } else if jobs >= self.registry().settings.injector_interval && self.has_left(wait) {
+                jobs = 0;
+                self.serve_pinned(wait, &mut hand_offs);
             } else if let Some(job) = self.job_in_wait(wait, round, &mut hand_offs) {
                 self.stop_searching();
                 let takes_any = self.may_run_any(wait);
                 self.run_in_wait(job, wait, || self.next_own_task(wait, takes_any));
-                round = 0;
+                (round, jobs) = (0, jobs.saturating_add(1));
             } else if round < ROUNDS {
                 self.pause_in_wait(wait, round);
                 round += 1;
@@ -204,32 +208,56 @@ impl Worker {
     }
 
     /// Returns the next of this worker's tasks that the wait may run. If `takes_any`, the wait may
-    /// run every task. Returns `None` if the wait is over or a thread may want the core.
+    /// run every task. Returns `None` if the wait is over, a thread may want the core, or the wait
+    /// has left a pinned job in its queue.
     #[inline]
     fn next_own_task(&self, wait: &impl Wait, takes_any: bool) -> Option<JobRef> {
         sim::point();
-        if wait.done() || wait.is_for_other_pool() || self.threads_off() > 0 {
+        let ends = wait.done() || wait.is_for_other_pool() || self.threads_off() > 0;
+        if ends || !takes_any && self.has_left(wait) {
             return None;
         }
         self.own_task(wait, MOST_REINJECTED, takes_any)
+    }
+
+    /// Whether the wait seems to have left a pinned job in its queue.
+    fn has_left(&self, wait: &impl Wait) -> bool {
+        !self.pinned.is_empty() && !self.may_run_any(wait)
+    }
+
+    /// Runs a pinned job, or hands off the core for it.
+    fn serve_pinned(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
+        match self.pinned_in_wait(wait, hand_offs) {
+            Some(job) => {
+                self.stop_searching();
+                self.run_in_wait(job, wait, || None);
+            }
+            None => self.leave_to_spare(wait, hand_offs),
+        }
+    }
+
+    /// Takes a pinned job that may run on top of this wait. For one that it leaves, the worker hands
+    /// off its core before it sleeps, or earlier.
+    fn pinned_in_wait(&self, wait: &impl Wait, hand_offs: &HandOffs) -> Option<JobRef> {
+        self.pop_pinned_if(|job| self.may_run_on_top(job, wait) || !self.may_hand_off(hand_offs))
     }
 
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
     /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
     /// as many from the injector.
     fn find_in_wait(&self, wait: &impl Wait, most: usize, hand_offs: &HandOffs) -> Option<JobRef> {
-        // Before this worker sleeps, it hands off its core for a pinned job that it leaves here.
-        let may_run_pinned =
-            |job: &JobRef| self.may_run_on_top(job, wait) || !self.may_hand_off(hand_offs);
         if wait.is_for_other_pool() {
-            return self.pop_pinned_if(may_run_pinned);
+            return self.pinned_in_wait(wait, hand_offs);
         }
         let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-        let own = self.own_task(wait, most, false).or_else(|| self.pop_pinned_if(may_run_pinned));
-        own.or_else(|| self.leapfrog(wait)).or_else(cross_job).or_else(|| {
-            let searches = self.sleep().is_searcher(self.index) || !self.may_run_any(wait);
-            if searches { self.foreign(wait, most) } else { None }
-        })
+        let own = self.own_task(wait, most, false);
+        own.or_else(|| self.pinned_in_wait(wait, hand_offs))
+            .or_else(|| self.leapfrog(wait))
+            .or_else(cross_job)
+            .or_else(|| {
+                let searches = self.sleep().is_searcher(self.index) || !self.may_run_any(wait);
+                if searches { self.foreign(wait, most) } else { None }
+            })
     }
 
     /// Finds a cross-pool job that may run on top of this wait.
@@ -269,8 +297,8 @@ impl Worker {
         })
     }
 
-    /// Whether a cross-pool job or a pinned job may run on top of this wait, by the rules for a wait
-    /// for this pool.
+    /// Whether a cross-pool job or a pinned job may run on top of this wait, by the rules for a
+    /// wait for this pool.
     fn may_run_on_top(&self, job: &JobRef, wait: &impl Wait) -> bool {
         let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_STACKED;
         let is_near = || self.tag() == job.tag() || is_awaited(job, wait);
@@ -278,8 +306,8 @@ impl Worker {
     }
 
     /// Takes the newest of this worker's tasks that it may run. If `takes_any`, it may run every
-    /// task. Every so often it takes pinned jobs, cross-pool jobs and injected jobs first, so that
-    /// these do not starve. Reinjects jobs that it may not run.
+    /// task. Every so often it takes injected jobs first, or if it may run any, pinned jobs and
+    /// cross-pool jobs, so that these do not starve. Reinjects jobs that it may not run.
     #[inline(always)]
     fn own_task(&self, wait: &impl Wait, most: usize, takes_any: bool) -> Option<JobRef> {
         match self.looks_aside() {
@@ -307,10 +335,8 @@ impl Worker {
         from_outside: bool,
     ) -> Option<JobRef> {
         if from_outside {
-            let takes_pinned = self.may_run_any(wait) || self.waits_for_own_work();
-            let pinned = if takes_pinned { self.pop_pinned() } else { None };
-            let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
-            let job = pinned.or_else(cross_job);
+            let any = || self.pop_pinned().or_else(|| self.cross_job());
+            let job = if self.may_run_any(wait) { any() } else { None };
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
             }
@@ -439,14 +465,17 @@ impl Worker {
                 self.stop_searching();
                 self.run_in_wait(job, wait, || None);
             }
-            Seen::OthersJob => {
-                self.stop_searching();
-                if !self.wait_off_core(wait, true) {
-                    hand_offs.is_refused = true;
-                    self.registry().counts.refused_hand_offs.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+            Seen::OthersJob => self.leave_to_spare(wait, hand_offs),
             Seen::Nothing | Seen::Reason => {}
+        }
+    }
+
+    /// Hands off the core for jobs that must not run on top of this wait.
+    fn leave_to_spare(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
+        self.stop_searching();
+        if !self.wait_off_core(wait, true) {
+            hand_offs.is_refused = true;
+            self.registry().counts.refused_hand_offs.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -111,6 +111,27 @@ fn a_broadcast_does_not_wait_for_tasks_without_end() {
 }
 
 #[test]
+fn a_broadcast_does_not_wait_for_a_scope_without_end_inside_a_task() {
+    let _watchdog = watchdog();
+    let pool = pool(1);
+    let (begun, stop) = (Arc::new(Flag::new()), Arc::new(AtomicBool::new(false)));
+    fn go_on<'s>(scope: &'s filch::Scope<'s, '_>, stop: &'s AtomicBool) {
+        if !stop.load(Ordering::Relaxed) {
+            drop(scope.spawn(move || go_on(scope, stop)));
+        }
+    }
+    let (begins, stopped) = (begun.clone(), stop.clone());
+    let task = pool.spawn(move || {
+        begins.raise();
+        filch::scope(|scope| go_on(scope, &stopped));
+    });
+    eventually("the task begins", || begun.is_up());
+    assert_eq!(pool.broadcast(|worker| worker.index()), [0]);
+    stop.store(true, Ordering::Relaxed);
+    task.join().unwrap();
+}
+
+#[test]
 fn broadcasts_nest() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
