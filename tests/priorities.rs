@@ -353,6 +353,41 @@ fn a_wait_for_a_completer_of_a_low_task_ends() {
 }
 
 #[test]
+fn a_worker_that_waits_for_another_pool_begins_what_that_pool_spawns_at_any_priority() {
+    let _watchdog = watchdog();
+    for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {
+        let one = || any_wait_builder().num_threads(1).wait_policy(policy).build().unwrap();
+        let pools = Arc::new((one(), one()));
+        for (priority, blocks, restricted) in
+            ALL.iter().flat_map(|&it| [(it, false, false), (it, true, false), (it, false, true)])
+        {
+            let its = pools.clone();
+            // On a worker of the second pool, for which the only worker of the first one waits.
+            let spawns_and_waits = move || {
+                let (completer, handle) = filch::completer();
+                let set = move || completer.complete(7);
+                drop(its.0.task().priority(priority).spawn(set));
+                let (completer, inherits) = filch::completer();
+                let spawn = || drop(its.0.spawn(move || completer.complete(8)));
+                its.1.task().priority(priority).install(spawn);
+                (inherits.join().unwrap(), handle.join().unwrap())
+            };
+            let its = pools.clone();
+            let waits = move || match blocks {
+                true => its.1.install(|| filch::blocking(spawns_and_waits)),
+                false => its.1.install(spawns_and_waits),
+            };
+            // A wait inside a task with a handle is restricted.
+            let answers = match restricted {
+                true => pools.0.spawn(waits).join().unwrap(),
+                false => pools.0.install(waits),
+            };
+            assert_eq!(answers, (8, 7), "{policy:?}, {priority:?}, {blocks}, {restricted}");
+        }
+    }
+}
+
+#[test]
 fn a_restricted_wait_runs_no_queued_task_of_high_priority() {
     let _watchdog = watchdog();
     for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants] {

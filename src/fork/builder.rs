@@ -67,8 +67,7 @@ impl TaskBuilder<'_> {
     /// What the task spawns and forks inherits its priority, also in other pools. A worker that
     /// joins a task which has not begun runs it at the higher of both priorities. A worker that
     /// waits in a task takes a job of a lower priority than that task only if it would sleep
-    /// otherwise. Priorities do not apply to broadcasts, nor to jobs for which a thread of another
-    /// pool waits. They cost nothing until they are used.
+    /// otherwise. Priorities do not apply to broadcasts. They cost nothing until they are used.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};

@@ -285,8 +285,7 @@ impl Simulated for Registry {
 
 /// For how long the oldest of all timed tasks has been queued.
 fn oldest_wait(registry: &Registry) -> Option<Duration> {
-    let all = [Priority::High, Priority::Normal, Priority::Low].into_iter();
-    all.filter_map(|priority| registry.oldest_wait(priority)).max()
+    Priority::ALL.into_iter().filter_map(|priority| registry.oldest_wait(priority)).max()
 }
 
 impl fmt::Display for Dump {

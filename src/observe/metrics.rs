@@ -197,7 +197,7 @@ fn queues(registry: &Registry) -> Vec<QueueMetrics> {
         let outside = registry.injector_for(priority).len();
         let workers = registry.workers().iter();
         let at_workers: usize = workers.map(|worker| worker.tasks_queued(priority)).sum();
-        let cross = if class == "normal" { registry.cross_jobs.len() } else { 0 };
+        let cross = registry.cross_jobs_of(priority).len();
         let oldest_wait = registry.oldest_wait(priority);
         QueueMetrics { class, depth: outside + at_workers + cross, oldest_wait }
     };

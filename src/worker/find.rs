@@ -16,7 +16,7 @@
 #![deny(unsafe_code)]
 
 use super::shared::{IS_LATE, JobRef, USES_PRIORITIES, Worker};
-use crate::job::{ANY_TAG, NO_TAG};
+use crate::job::{ANY_TAG, NO_TAG, Priority};
 use crate::latch::Wait;
 use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
@@ -64,7 +64,8 @@ impl Worker {
     /// Finds a job of normal priority, or a fork that is not of low priority.
     pub(super) fn find_normal(&self, from_outside: bool) -> Option<JobRef> {
         if from_outside {
-            let job = self.pop_pinned().or_else(|| self.cross_job()).or_else(|| self.submitted());
+            let normal = || self.cross_job_of(Priority::Normal).or_else(|| self.submitted());
+            let job = self.pop_pinned().or_else(normal);
             if job.is_some() {
                 return job;
             }
@@ -75,7 +76,7 @@ impl Worker {
     fn find_beyond_own(&self) -> Option<JobRef> {
         self.registry().abort_if_lost();
         self.pop_pinned()
-            .or_else(|| self.cross_job())
+            .or_else(|| self.cross_job_of(Priority::Normal))
             .or_else(|| self.injected_batch())
             .or_else(|| self.stolen(|| false, Some))
             .or_else(|| self.forced(|_| true, Some))
@@ -119,8 +120,8 @@ impl Worker {
         self.pinned.pop_if(&may_take).or_else(|| self.pop_stray_pinned(may_take))
     }
 
-    pub(super) fn cross_job(&self) -> Option<JobRef> {
-        let cross_jobs = &self.registry().cross_jobs;
+    pub(super) fn cross_job_of(&self, priority: Priority) -> Option<JobRef> {
+        let cross_jobs = self.registry().cross_jobs_of(priority);
         if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
     }
 

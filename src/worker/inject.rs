@@ -34,7 +34,8 @@ impl Registry {
 
     /// Queues a cross-pool job, new or reinjected.
     pub(crate) fn queue_cross_job(&self, job: JobRef) {
-        self.queue(job, &self.cross_jobs);
+        let queue = self.cross_jobs_of(job.priority());
+        self.queue(job, queue);
         self.sleep.notify_of_cross_job();
     }
 
@@ -64,14 +65,14 @@ impl Registry {
     /// Queues a job in the injector for its priority. The job is new, or it is *reinjected* by a
     /// worker that found it and may not run it.
     pub(crate) fn queue_injected(&self, job: JobRef) {
-        let priority = job.priority();
-        if priority != Priority::Normal {
-            self.use_priorities();
-        }
-        self.queue(job, self.injector_for(priority));
+        let queue = self.injector_for(job.priority());
+        self.queue(job, queue);
     }
 
     fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
+        if job.priority() != Priority::Normal {
+            self.use_priorities();
+        }
         // In a simulation, a worker may here look for the job in vain and go to sleep.
         sim::point();
         // Once the job is queued, it may run and be freed at any time, with all its ancestors.

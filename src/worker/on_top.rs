@@ -22,7 +22,7 @@ impl Worker {
         self.flush_forks();
         let normal = || {
             let own = self.newest_task().or_else(|| self.stolen(|| false, Some));
-            own.or_else(|| self.cross_job()).or_else(|| self.injected())
+            own.or_else(|| self.cross_job_of(Priority::Normal)).or_else(|| self.injected())
         };
         let job = self.pop_pinned().or_else(|| self.any_by_priority(normal));
         job.map(|job| self.run_on_top(job, |_| false, || None)).is_some()

@@ -11,7 +11,9 @@
 //!   newest, so a recursion of tasks needs memory for its depth only, and thieves take the oldest.
 //! - Any other task or job of high or low priority goes into the pool's *injector* for that
 //!   priority, the oldest first.
-//! - Forks, pinned jobs and cross-pool jobs are queued as ever.
+//! - Cross-pool jobs of each priority have a queue of their own, which comes before the injector for
+//!   that priority.
+//! - Forks and pinned jobs are queued as ever.
 //!
 //! # In which order they are found
 //! High, then normal, then low. But each 64th job that a worker takes is of the lowest priority of
@@ -27,7 +29,8 @@
 //!
 //! A wait that may run any job goes by the same order, but takes a job of a lower priority than its
 //! own only when it would otherwise sleep. Then it must: the job may be what the wait is for. A
-//! restricted wait takes the jobs that it may run, and reinjects the others.
+//! restricted wait takes the jobs that it may run, and reinjects the others. A wait that takes only
+//! cross-pool jobs takes these in the same order.
 //!
 //! # Sleeping
 //! A worker looks at these queues too before it sleeps, and a publisher that pushes to one wakes a
@@ -76,17 +79,24 @@ impl Registry {
         }
     }
 
+    pub(crate) fn cross_jobs_of(&self, priority: Priority) -> &Injector<JobRef> {
+        &self.cross_jobs[priority as usize]
+    }
+
+    pub(super) fn has_cross_job(&self) -> bool {
+        self.cross_jobs.iter().any(|queue| !queue.is_empty())
+    }
+
     pub(crate) fn injected_len(&self) -> usize {
-        let others = self.classes.iter().map(|class| class.injector.len());
-        self.injector.len() + self.cross_jobs.len() + others.sum::<usize>()
+        let classes = self.classes.iter().map(|class| &class.injector);
+        let others = self.cross_jobs.iter().chain(classes).map(Injector::len);
+        self.injector.len() + others.sum::<usize>()
     }
 
     #[inline]
     pub(super) fn has_injected(&self) -> bool {
         let has_class = || self.classes.iter().any(|class| !class.injector.is_empty());
-        !self.injector.is_empty()
-            || !self.cross_jobs.is_empty()
-            || self.uses_priorities() && has_class()
+        !self.injector.is_empty() || self.has_cross_job() || self.uses_priorities() && has_class()
     }
 
     /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
@@ -105,7 +115,7 @@ impl Registry {
         match (caller, job.priority()) {
             (Some(worker), Priority::Normal) => worker.push_task(job),
             (Some(worker), priority) if priority == worker.priority() => worker.push_own(job),
-            (None, Priority::Normal) => self.inject(job),
+            (None, _) => self.inject(job),
             _ => self.inject_from_anywhere(job),
         }
     }
@@ -215,7 +225,7 @@ impl Worker {
 
     fn of_priority(&self, priority: Priority) -> Option<JobRef> {
         let own = || self.newest_of(priority);
-        let injected = || self.injected_of(priority);
+        let injected = || self.cross_job_of(priority).or_else(|| self.injected_of(priority));
         let job = match self.jobs_taken.get() % INJECTED {
             0 => injected().or_else(own),
             _ => own().or_else(injected),
@@ -263,11 +273,26 @@ impl Worker {
         normal: impl Fn() -> Option<JobRef>,
         last: impl Fn() -> Option<JobRef>,
     ) -> Option<JobRef> {
+        let is_normal = |priority| priority == Priority::Normal;
+        self.next_of(|it| if is_normal(it) { normal() } else { self.of_priority(it) }, last)
+    }
+
+    /// Takes the next cross-pool job of any priority.
+    pub(super) fn cross_job(&self) -> Option<JobRef> {
+        self.next_of(|it| self.cross_job_of(it), || self.cross_job_of(Priority::Low))
+    }
+
+    /// `next_by_priority`, where `of` finds a job of a priority.
+    fn next_of(
+        &self,
+        of: impl Fn(Priority) -> Option<JobRef>,
+        last: impl Fn() -> Option<JobRef>,
+    ) -> Option<JobRef> {
         let taken = self.jobs_taken.get().wrapping_add(1);
-        let lowest = || self.of_priority(Priority::Low).or_else(&normal);
-        let lowest = if taken % LOWEST == 0 { lowest() } else { None };
-        let high = || self.of_priority(Priority::High);
-        let job = lowest.or_else(high).or_else(&normal).or_else(last)?;
+        // Each 64th time, low and normal come first.
+        let lowest = if taken % LOWEST == 0 { 2 } else { 0 };
+        let order = Priority::ALL.iter().rev().take(lowest).chain(&Priority::ALL[..2]);
+        let job = order.copied().find_map(of).or_else(last)?;
         self.jobs_taken.set(taken);
         Some(job)
     }

@@ -15,9 +15,8 @@ pub enum WaitPolicy {
     ///
     /// Under either policy, a wait for another pool begins only jobs that threads of other pools
     /// ask for: what they hand over by [`install`](crate::ThreadPool::install) and the like, what
-    /// they spawn here at normal [priority](crate::Priority), and tasks whose handles they join. So
-    /// if all jobs of a pool of `n` workers wait for another pool, `n` of them have begun. If
-    /// nothing is asked for, the worker sleeps.
+    /// they spawn here, and tasks whose handles they join. So if all jobs of a pool of `n` workers
+    /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.
     ///
     /// A job that is asked for may join the task that the wait is part of. So may the closure of a
     /// [`broadcast`](crate::broadcast) and a member of a [`gang`](crate::gang()). In a wait inside a

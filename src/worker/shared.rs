@@ -106,7 +106,7 @@ pub(crate) struct Worker {
     pub(super) rng: AtomicU32,
     /// How many looks for work are left until one that begins with the injector.
     pub(super) looks_left: Cell<u32>,
-    /// How many jobs it has taken since the pool uses priorities.
+    /// How many jobs it has taken by priority.
     pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
@@ -151,8 +151,8 @@ pub(crate) struct Registry {
     pub(crate) injector: Injector<JobRef>,
     /// The same, of high and of low priority.
     pub(super) classes: [ClassQueue; 2],
-    /// Jobs that threads of other pools ask for: see `worker/wait.rs`.
-    pub(crate) cross_jobs: Injector<JobRef>,
+    /// Jobs that threads of other pools ask for, by priority: see `worker/wait.rs`.
+    pub(super) cross_jobs: [Injector<JobRef>; 3],
     /// The tasks of `spawn_fifo`.
     pub(crate) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
@@ -354,7 +354,7 @@ impl Registry {
                 .collect(),
             injector: Injector::default(),
             classes: Default::default(),
-            cross_jobs: Injector::default(),
+            cross_jobs: Default::default(),
             fifos: Fifos::default(),
             sleep: Sleep::new(workers),
             handlers,

@@ -20,17 +20,16 @@
 //!
 //! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
-//! 2. a task that W spawns in this pool at normal priority (one of high or low priority keeps its
-//!    place in the order of all), and each task of a scope for which W waits;
+//! 2. a task that W spawns in this pool, and each task of a scope for which W waits;
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Cross-pool jobs have a queue of their own. Every wait takes from it. (Under
-//! `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs that
-//! are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job or a
-//! pinned job to run on top of the wait, the worker runs it there. If not, the worker hands off its
-//! core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job, which no other
-//! worker can run, also between two jobs every so often. That thread runs such jobs, and then
+//! Cross-pool jobs have queues of their own, one for each priority. Every wait takes from these.
+//! (Under `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs
+//! that are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job
+//! or a pinned job to run on top of the wait, the worker runs it there. If not, the worker hands
+//! off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job, which no
+//! other worker can run, also between two jobs every so often. That thread runs such jobs, and then
 //! passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
@@ -112,7 +111,7 @@ use super::idle::pause;
 use super::on_top::{MOST_STACKED, is_awaited};
 use super::shared::ROUNDS;
 use super::times::Activity;
-use crate::job::{NO_TAG, outcome};
+use crate::job::{NO_TAG, Priority, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
@@ -177,7 +176,7 @@ impl Worker {
         if hand_offs.is_refused {
             self.registry().counts.refused_hand_offs.fetch_sub(1, Ordering::Relaxed);
         }
-        if hand_offs.has_left_job && !self.registry().cross_jobs.is_empty() {
+        if hand_offs.has_left_job && self.registry().has_cross_job() {
             self.registry().sleep().notify_of_cross_job();
         }
         self.set_waits_for(outer);
@@ -249,7 +248,7 @@ impl Worker {
         if wait.is_for_other_pool() {
             return self.pinned_in_wait(wait, hand_offs);
         }
-        let cross_job = || if self.may_run_any(wait) { self.cross_job() } else { None };
+        let cross_job = || self.normal_cross_job(wait);
         let own = self.own_task(wait, most, false);
         own.or_else(|| self.pinned_in_wait(wait, hand_offs))
             .or_else(|| self.leapfrog(wait))
@@ -265,12 +264,16 @@ impl Worker {
         if self.waits_for_own_work() && !wait.is_for_other_pool() {
             return self.own_cross_job(wait);
         }
+        if self.may_run_any(wait) {
+            // `find_in_wait` and `lower_in_wait` take it, in the order of the priorities.
+            return None;
+        }
         let job = self.cross_job()?;
         if self.may_run_on_top(&job, wait) || !self.may_hand_off(hand_offs) {
             return Some(job);
         }
         // Before this worker sleeps, it hands off its core for this cross-pool job.
-        self.registry().cross_jobs.push(job);
+        self.registry().cross_jobs_of(job.priority()).push(job);
         hand_offs.has_left_job = true;
         None
     }
@@ -286,15 +289,22 @@ impl Worker {
     }
 
     fn own_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
-        let cross_jobs = &self.registry().cross_jobs;
-        (0..cross_jobs.len()).find_map(|_| {
-            let job = self.cross_job()?;
-            if self.may_run(&job, wait) {
-                return Some(job);
-            }
-            self.registry().queue_cross_job(job);
-            None
-        })
+        let own_of = |priority| {
+            (0..self.registry().cross_jobs_of(priority).len()).find_map(|_| {
+                let job = self.cross_job_of(priority)?;
+                if self.may_run(&job, wait) {
+                    return Some(job);
+                }
+                self.registry().queue_cross_job(job);
+                None
+            })
+        };
+        Priority::ALL.into_iter().find_map(own_of)
+    }
+
+    /// Takes a cross-pool job of normal priority, if this wait may run any.
+    fn normal_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
+        if self.may_run_any(wait) { self.cross_job_of(Priority::Normal) } else { None }
     }
 
     /// Whether a cross-pool job or a pinned job may run on top of this wait, by the rules for a
@@ -335,7 +345,7 @@ impl Worker {
         from_outside: bool,
     ) -> Option<JobRef> {
         if from_outside {
-            let any = || self.pop_pinned().or_else(|| self.cross_job());
+            let any = || self.pop_pinned().or_else(|| self.cross_job_of(Priority::Normal));
             let job = if self.may_run_any(wait) { any() } else { None };
             if let Some(job) = job.or_else(|| self.accept(self.submitted()?, wait)) {
                 return Some(job);
@@ -503,7 +513,7 @@ impl Worker {
         if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, hand_offs)) {
             return Seen::Job(job);
         }
-        let cross_job_waits = hand_offs.has_left_job && !self.registry().cross_jobs.is_empty();
+        let cross_job_waits = hand_offs.has_left_job && self.registry().has_cross_job();
         let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
         let work_waits =
             || cross_job_waits || pinned_job_waits() || wait.is_external() || self.is_missed();

@@ -31,7 +31,7 @@ impl Worker {
         self.look_again(stopped);
         // Relaxed: if it comes too early, the next worker that ends a job or waits sees the
         // cross-pool job.
-        if !self.registry().cross_jobs.is_empty() {
+        if self.registry().has_cross_job() {
             self.sleep().notify_of_cross_job();
         }
     }

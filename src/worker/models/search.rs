@@ -156,7 +156,7 @@ fn the_last_searcher_wakes_another_for_a_job_from_outside() {
 
 /// Likewise for one of another priority.
 ///
-/// Weakened: `worker/priorities.rs injected_len: others.into_iter().sum::<usize>() => 0`
+/// Weakened: `worker/priorities.rs injected_len: others.sum::<usize>() => 0`
 #[test]
 fn the_last_searcher_wakes_another_for_a_job_of_low_priority() {
     check_last_searcher(2, |pool| pool.inject_at(Priority::Low));
