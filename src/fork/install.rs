@@ -242,6 +242,7 @@ where
             (*this).stage.store(BEGUN, Ordering::Relaxed);
             // Another caller that still waits calls again.
             worker.registry().withdraw_request();
+            worker.begin_from_outside();
             let closure = (*(*this).closure.get()).take();
             let start = ticks();
             let run = |closure: F| worker.run_users(|| closure(worker));

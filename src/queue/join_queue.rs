@@ -17,14 +17,14 @@
 //!   owner's next fork, or the next end of a fork, takes a slow path, which publishes.
 //!
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
-//! balanced recursion of depth d, about d of 2^d forks become public. At first the owner keeps
-//! `max_public` jobs public. (In the first join trees of a pool, the last of 16 and 64 items that
-//! sleep would begin after 1.4 and 2.2 times as long if it kept `min_public`.) When it takes a
-//! public job back itself, it returns to `min_public`. Each time it ends a fork that was stolen, it
-//! doubles that number, up to `max_public`. The gate stays closed until that many are public. If it
-//! opened as soon as one is, a join tree of items that sleep would hide most of its forks: the last
-//! of 16, 64 and 128 items would begin after 1.2, 1.7 and 2.1 times as long (medians, on two shared
-//! virtual cores).
+//! balanced recursion of depth d, about d of 2^d forks become public. At first, and when it begins
+//! a job from outside that should be long, the owner keeps `max_public` jobs public. (In the first
+//! join trees of a pool, the last of 16 and 64 items that sleep would begin after 1.4 and 2.2 times
+//! as long if it kept `min_public`.) When it takes a public job back itself, it returns to
+//! `min_public`. Each time it ends a fork that was stolen, it doubles that number, up to
+//! `max_public`. The gate stays closed until that many are public. If it opened as soon as one is,
+//! a join tree of items that sleep would hide most of its forks: the last of 16, 64 and 128 items
+//! would begin after 1.2, 1.7 and 2.1 times as long (medians, on two shared virtual cores).
 //!
 //! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
 //! read-modify-write, and so does taking it back. The gate stays closed: only a fork inside this
@@ -329,6 +329,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.public_target.set(self.own.min_public);
         // The next fork is published again. (Only the owner opens the gate.)
         self.front.gate.keep_closed();
+    }
+
+    /// Makes the owner keep the most jobs public until it takes one back (owner only).
+    pub(crate) fn keep_most_public(&self) {
+        self.own.public_target.set(self.own.max_public);
     }
 
     pub(super) fn top(&self) -> usize {

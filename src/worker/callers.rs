@@ -103,11 +103,14 @@ pub(crate) struct Callers {
     guess: AtomicU32,
     /// How many callers have polled in vain lately.
     in_vain: AtomicU32,
+    /// The worker that began the last job that should be long. It has the biggest forks.
+    pub(super) root: AtomicU32,
 }
 
 impl Callers {
-    pub(crate) const fn new() -> Self {
-        Callers { guess: AtomicU32::new(0), in_vain: AtomicU32::new(FEW_IN_VAIN) }
+    pub(crate) fn new() -> Self {
+        let [guess, in_vain, root] = [0, FEW_IN_VAIN, 0].map(AtomicU32::new);
+        Callers { guess, in_vain, root }
     }
 
     pub(crate) fn expect(&self) -> Length {

@@ -144,8 +144,9 @@ impl Worker {
         first
     }
 
-    /// Steals from other workers, beginning with a random one. Prefers a fork to a task, since the
-    /// fork's owner will wait for it. Returns the first job that is accepted. Stops if `is_over`.
+    /// Steals from other workers: the `root`, then the others from a random one on. Prefers a fork
+    /// to a task, since the fork's owner will wait for it. Returns the first job that is accepted.
+    /// Stops if `is_over`.
     #[inline]
     pub(super) fn stolen(
         &self,
@@ -158,7 +159,9 @@ impl Worker {
             false => self.steal_fork(victim, &is_over),
         };
         let steal_task = |victim| if is_over() { None } else { self.steal_task(victim, &is_over) };
-        self.others().find_map(|victim| {
+        let root = self.root();
+        let others = self.others().filter(|other| root.is_none_or(|it| it.index != other.index));
+        root.into_iter().chain(others).find_map(|victim| {
             let job = steal_fork(victim).or_else(|| steal_task(victim))?;
             accept(job)
         })

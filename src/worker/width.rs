@@ -142,3 +142,28 @@ fn a_fork_wakes_one_more_where_thieves_took_the_last_ones_and_jobs_are_long() {
     assert_eq!(woken_by_a_fork(3, short), 1);
     assert_eq!(woken_by_a_fork(0, long), 1);
 }
+
+#[test]
+fn thieves_first_take_all_forks_of_the_worker_that_began_a_long_job_from_outside() {
+    let registry = pool_of(16);
+    let workers = registry.workers();
+    let (thief, root) = (&workers[0], &workers[9]);
+    let fork = |owner: &Worker| {
+        let job = Box::new(JoinJob::new(owner.as_current(), |_| ()));
+        let _acting = Acting::start(owner);
+        owner.fork_slow(job.head());
+        job
+    };
+    workers.iter().for_each(|worker| take_back(worker));
+    registry.callers.job_took(u64::MAX);
+    root.begin_from_outside();
+    let biggest = [(); 3].map(|()| fork(root));
+    let others = [1, 5, 12, 15].map(|index| fork(&workers[index]));
+    for (stolen, job) in biggest.iter().chain(&others).enumerate() {
+        let found = thief.stolen(|| false, Some).expect("seven forks are public");
+        let is_biggest = stolen >= 3 || found.address() == job.head().as_ptr().addr();
+        assert!(is_biggest, "theft {stolen} took another fork");
+        // SAFETY: the thief has it, and does not run it.
+        (unsafe { job.take() })(false);
+    }
+}
