@@ -62,7 +62,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     /// Panics if the caller is the task itself or part of it, and if the handle was polled as a
-    /// future and has already given its result.
+    /// future and has already given its result. (A task that waits for itself by `.await` or
+    /// `block_on`, or for a thread that joins its handle, waits for ever.)
     pub fn join(self) -> Result<T, JoinError> {
         self.handle.expect(COMPLETED).join()
     }
@@ -81,7 +82,7 @@ impl<T> JoinHandle<T> {
     /// Returns the handle if the task has not ended in time.
     ///
     /// # Panics
-    /// Like [`join`](Self::join).
+    /// Panics if the handle was polled as a future and has already given its result.
     ///
     /// ```
     /// use std::time::Duration;

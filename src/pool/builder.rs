@@ -290,6 +290,9 @@ impl ThreadPoolBuilder {
     /// [`max_blocking_threads`](Self::max_blocking_threads) is 0 as well. A [spawn
     /// handler](Self::spawn_handler) implies both.
     ///
+    /// At any limit that is reached, tasks that join handles while others of the pool are in
+    /// [`blocking`](crate::blocking()) may wait for ever, each for work that no thread may begin.
+    ///
     /// [`Counters::spare_threads`](crate::Counters::spare_threads) says how many there are now.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.settings.max_spare_threads = threads;
