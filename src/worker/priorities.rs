@@ -11,8 +11,8 @@
 //!   newest, so a recursion of tasks needs memory for its depth only, and thieves take the oldest.
 //! - Any other task or job of high or low priority goes into the pool's *injector* for that
 //!   priority, the oldest first.
-//! - Cross-pool jobs of each priority have a queue of their own, which comes before the injector for
-//!   that priority.
+//! - Cross-pool jobs of each priority have a queue of their own, which comes before the injector
+//!   for that priority.
 //! - Forks and pinned jobs are queued as ever.
 //!
 //! # In which order they are found

@@ -19,9 +19,9 @@ pub enum WaitPolicy {
     /// wait for another pool, `n` of them have begun. If nothing is asked for, the worker sleeps.
     ///
     /// A job that is asked for may join the task that the wait is part of. So may the closure of a
-    /// [`broadcast`](crate::broadcast) and a member of a [`gang`](crate::gang()). In a wait inside a
-    /// task, such a job must not run on top of the wait. So the worker's thread hands its core to a
-    /// *spare thread*, which runs the job. It takes the core back when the wait is over and the
+    /// [`broadcast`](crate::broadcast) and a member of a [`gang`](crate::gang()). In a wait inside
+    /// a task, such a job must not run on top of the wait. So the worker's thread hands its core to
+    /// a *spare thread*, which runs the job. It takes the core back when the wait is over and the
     /// spare thread ends a job or waits. The pool starts at most
     /// [`max_spare_threads`](crate::ThreadPoolBuilder::max_spare_threads), and keeps them to its
     /// end.

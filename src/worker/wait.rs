@@ -237,8 +237,8 @@ impl Worker {
         }
     }
 
-    /// Takes a pinned job that may run on top of this wait. For one that it leaves, the worker hands
-    /// off its core before it sleeps, or earlier.
+    /// Takes a pinned job that may run on top of this wait. For one that it leaves, the worker
+    /// hands off its core before it sleeps, or earlier.
     fn pinned_in_wait(&self, wait: &impl Wait, hand_offs: &HandOffs) -> Option<JobRef> {
         self.pop_pinned_if(|job| self.may_run_on_top(job, wait) || !self.may_hand_off(hand_offs))
     }
