@@ -561,10 +561,25 @@ fn impatient(threads: usize, seed: u64) -> ThreadPool {
 fn a_deadlock_is_reported() {
     let body = || {
         let pool = impatient(2, 7);
-        let (sender, handle) = std::sync::mpsc::channel::<JoinHandle<()>>();
-        // A task that waits for itself.
-        let waits = pool.spawn(move || drop(handle.recv().unwrap().join()));
-        sender.send(waits).unwrap();
+        // Two tasks that have both begun, and join each other.
+        let handles = Arc::new([(); 2].map(|()| Mutex::new(None::<JoinHandle<()>>)));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let spawn = |own: usize| {
+            let (handles, begun) = (handles.clone(), begun.clone());
+            pool.spawn(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                let is_ready = || handles[own].lock().unwrap().is_some();
+                while begun.load(Ordering::Relaxed) < 2 || !is_ready() {
+                    schedule_point();
+                }
+                let other = handles[own].lock().unwrap().take().unwrap();
+                drop(other.join());
+            })
+        };
+        let tasks = [spawn(0), spawn(1)];
+        tasks.into_iter().rev().zip(&*handles).for_each(|(task, place)| {
+            *place.lock().unwrap() = Some(task);
+        });
         pool.install(|| ());
         drop(pool);
     };
