@@ -289,6 +289,7 @@ where
     scope_on_worker(registry, UNWINDS, f).unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
+/// `run_scope` on a worker of the pool.
 pub(super) fn scope_on_worker<'env, F, R>(
     registry: &Registry,
     drops: bool,

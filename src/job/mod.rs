@@ -160,6 +160,7 @@ impl<W> JobRef<W> {
         self.0.as_ptr().expose_provenance()
     }
 
+    /// This job and its ancestors.
     pub(crate) fn ancestors(&self) -> impl Iterator<Item = usize> {
         // SAFETY: the job has not run.
         std::iter::once(self.address()).chain(unsafe { ancestors(self.tag()) })

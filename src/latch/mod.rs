@@ -67,7 +67,7 @@ pub(crate) trait Wait {
     /// `done` must not touch what belongs to the holder of the core.
     fn leave_core(&self) {}
 
-    /// What is waited for, for dumps.
+    /// What is waited for, for dumps: a scope, if this is not implemented.
     fn what(&self) -> Awaited {
         Awaited::Scope
     }

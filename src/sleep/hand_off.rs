@@ -114,6 +114,7 @@ impl Sleep {
         self.list().threads[thread.core].keeping.push(thread.clone());
     }
 
+    /// Ends what `keep_core` began.
     pub(crate) fn has_kept_core(&self, thread: &Arc<CoreThread>) {
         self.list().threads[thread.core].keeping.retain(|other| !Arc::ptr_eq(other, thread));
     }
@@ -140,6 +141,7 @@ impl Sleep {
         true
     }
 
+    /// Gives up a core at the end of a loan.
     pub(crate) fn give_back(&self, core: usize, work_left: bool) -> GivenBack {
         let mut list = self.list();
         let taker = self.give_to_any(&mut list, core);

@@ -108,9 +108,9 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    pub(crate) fn new() -> Self {
-        let [guess, in_vain, root] = [0, FEW_IN_VAIN, 0].map(AtomicU32::new);
-        Callers { guess, in_vain, root }
+    pub(crate) const fn new() -> Self {
+        let (guess, in_vain) = (AtomicU32::new(0), AtomicU32::new(FEW_IN_VAIN));
+        Callers { guess, in_vain, root: AtomicU32::new(0) }
     }
 
     pub(crate) fn expect(&self) -> Length {

@@ -109,6 +109,7 @@ impl Registry {
         self.has_guest.store(true, Ordering::Relaxed);
     }
 
+    /// A thread of the pool has taken over from the guest.
     pub(crate) fn guest_goes(&self) {
         self.has_guest.store(false, Ordering::Relaxed);
     }
@@ -134,6 +135,7 @@ impl Registry {
         }
     }
 
+    /// A worker is about to get a thread.
     pub(crate) fn thread_starts(&self) {
         self.threads.lock().started += 1;
     }

@@ -448,6 +448,7 @@ impl Worker {
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))
     }
 
+    /// All other workers, from a random one on.
     fn all_from_random(&self) -> impl Iterator<Item = &Worker> {
         let workers = self.registry().workers();
         let (before, from) = workers.split_at(self.random() as usize % workers.len());

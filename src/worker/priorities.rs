@@ -87,12 +87,14 @@ impl Registry {
         self.cross_jobs.iter().any(|queue| !queue.is_empty())
     }
 
+    /// How many jobs from outside are queued, of all priorities.
     pub(crate) fn injected_len(&self) -> usize {
         let classes = self.classes.iter().map(|class| &class.injector);
         let others = self.cross_jobs.iter().chain(classes).map(Injector::len);
         self.injector.len() + others.sum::<usize>()
     }
 
+    /// Whether a job from outside is queued, of any priority.
     #[inline]
     pub(super) fn has_injected(&self) -> bool {
         let has_class = || self.classes.iter().any(|class| !class.injector.is_empty());
@@ -172,6 +174,7 @@ impl Worker {
         self.own_queues.get().into_iter().flat_map(|queues| queues.iter())
     }
 
+    /// Whether no task is queued here, of any priority.
     #[inline]
     pub(super) fn has_no_task(&self) -> bool {
         self.tasks.is_empty() && self.class_queues().all(TaskQueue::is_empty)
@@ -184,6 +187,7 @@ impl Worker {
         }
     }
 
+    /// How many tasks thieves could take, of all priorities.
     pub(crate) fn public_tasks(&self) -> usize {
         let others = self.class_queues().map(TaskQueue::public).sum::<usize>();
         self.tasks.public() + others
@@ -195,6 +199,7 @@ impl Worker {
         others.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
     }
 
+    /// Takes the newest of this worker's tasks of high or low `priority`.
     fn newest_of(&self, priority: Priority) -> Option<JobRef> {
         self.class_queue(priority)?.pop(|| self.share_rest())
     }
@@ -223,6 +228,7 @@ impl Worker {
         high.or_else(|| self.injected())
     }
 
+    /// Takes a job of high or low `priority`.
     fn of_priority(&self, priority: Priority) -> Option<JobRef> {
         let own = || self.newest_of(priority);
         let injected = || self.cross_job_of(priority).or_else(|| self.injected_of(priority));
@@ -253,6 +259,7 @@ impl Worker {
         has_fork || self.class_queue(priority).is_some_and(|tasks| !tasks.is_empty())
     }
 
+    /// Steals a job of high or low `priority`.
     fn stolen_of(&self, priority: Priority) -> Option<JobRef> {
         self.others().find_map(|victim| {
             let runs_such = victim.priority() == priority;

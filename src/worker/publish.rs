@@ -153,6 +153,7 @@ impl Worker {
         }
     }
 
+    /// Queues a task again that this worker has taken.
     fn push_back(&self, tasks: &TaskQueue<JobRef>, job: JobRef) {
         if !self.waits_for_own_work() {
             return self.push_to(tasks, job);

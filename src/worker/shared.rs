@@ -170,6 +170,7 @@ pub(crate) struct Registry {
     pub(super) leaves_guest: AtomicBool,
     /// Whether there is a worker that will never have a thread.
     pub(super) has_empty_cores: AtomicBool,
+    /// Whether no worker will have a thread again.
     pub(crate) is_deserted: AtomicBool,
     pub(super) threads: Mutex<Threads>,
     /// The bound on tasks that are queued, if there is one.

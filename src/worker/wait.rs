@@ -250,11 +250,10 @@ impl Worker {
         if wait.is_for_other_pool() {
             return self.pinned_in_wait(wait, hand_offs);
         }
-        let cross_job = || self.normal_cross_job(wait);
         let own = self.own_task(wait, most, false);
         own.or_else(|| self.pinned_in_wait(wait, hand_offs))
             .or_else(|| self.leapfrog(wait))
-            .or_else(cross_job)
+            .or_else(|| self.normal_cross_job(wait))
             .or_else(|| {
                 let searches = self.sleep().is_searcher(self.index) || !self.may_run_any(wait);
                 if searches { self.foreign(wait, most) } else { None }
@@ -290,6 +289,7 @@ impl Worker {
         wait.is_external() && !self.waits_for_own_work() && self.registry().has_ended()
     }
 
+    /// Finds a cross-pool job that is a descendant of what is awaited.
     fn own_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
         let own_of = |priority| {
             (0..self.registry().cross_jobs_of(priority).len()).find_map(|_| {
@@ -501,6 +501,7 @@ impl Worker {
         Kind::Restricted { tags: [own, wait.tag()], takes_cross_jobs: own.is_some() }
     }
 
+    /// Step 2 of parking in this wait.
     fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
         if !wait.is_for_other_pool() {
             // Public jobs may all be ones that it may not run, while those that it may are private.

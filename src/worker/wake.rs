@@ -85,8 +85,11 @@ impl Worker {
     /// this one.
     pub(super) fn root(&self) -> Option<&Worker> {
         let callers = &self.registry().callers;
+        if callers.expect() != Length::Long {
+            return None;
+        }
         let root = &*self.registry().workers()[callers.root.load(Ordering::Relaxed) as usize];
-        (callers.expect() == Length::Long && root.index != self.index).then_some(root)
+        (root.index != self.index).then_some(root)
     }
 
     /// How many jobs are public, up to `most`: here, in the injector and at others.

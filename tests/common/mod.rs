@@ -14,7 +14,7 @@ use std::sync::{Arc, Barrier, Condvar, LazyLock, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use filch::{JoinError, JoinHandle, ThreadPool, ThreadPoolBuilder, WaitPolicy};
+use filch::{JoinError, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// Set in a process that [`own_process`] started, to the test's name.
 const CHILD: &str = "FILCH_TEST_CHILD";
@@ -528,9 +528,10 @@ pub fn noting_pool(threads: usize) -> (ThreadPool, Arc<Mutex<Vec<u32>>>) {
     (pool, noted)
 }
 
-/// Spawns a task that waits for another task for some time. Returns its handle, and the index of
-/// the worker on which it waits. Needs two workers.
-pub fn task_that_waits(pool: &ThreadPool) -> (JoinHandle<()>, usize) {
+/// A pool of three, with a task that waits for another one for some time. The closure, called with
+/// the index of the worker on which the task waits, joins the task.
+pub fn task_that_waits() -> (ThreadPool, impl Fn(usize)) {
+    let pool = any_wait_builder().num_threads(3).build().unwrap();
     let place = Arc::new(AtomicUsize::new(usize::MAX));
     let found = place.clone();
     let waits = pool.spawn(move || {
@@ -545,5 +546,12 @@ pub fn task_that_waits(pool: &ThreadPool) -> (JoinHandle<()>, usize) {
         held.join().unwrap();
     });
     eventually("the task waits", || found.load(Ordering::SeqCst) != usize::MAX);
-    (waits, found.load(Ordering::SeqCst))
+    let (place, waits) = (found.load(Ordering::SeqCst), Mutex::new(Some(waits)));
+    let join = move |index| {
+        if index == place {
+            let waits = waits.lock().unwrap().take().unwrap();
+            waits.join().unwrap();
+        }
+    };
+    (pool, join)
 }

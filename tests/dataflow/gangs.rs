@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,8 +10,8 @@ use filch::prelude::*;
 use filch::{Member, ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{
-    CALLERS, THREADS, any_wait_builder, boom, boom_id, caught, is_simulated_without, one_a_seed,
-    pool, rest, settings, sized, task_that_waits, watchdog,
+    CALLERS, THREADS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest,
+    settings, sized, task_that_waits, watchdog,
 };
 use crate::faults::drive;
 
@@ -160,14 +159,9 @@ fn gangs_run_beside_each_other_and_other_work() {
 #[test]
 fn a_member_joins_a_task_that_waits_on_the_same_worker() {
     let _watchdog = watchdog();
-    let pool = any_wait_builder().num_threads(3).build().unwrap();
-    let (waits, place) = task_that_waits(&pool);
-    let waits = Mutex::new(Some(waits));
+    let (pool, join) = task_that_waits();
     let joined = pool.gang(3, |member| {
-        if filch::current_thread_index() == Some(place) {
-            let waits = waits.lock().unwrap().take().unwrap();
-            waits.join().unwrap();
-        }
+        join(filch::current_thread_index().unwrap());
         member.barrier();
     });
     assert_eq!(joined.unwrap().len(), 3);

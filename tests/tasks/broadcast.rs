@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    CALLERS, Flag, Gate, THREADS, any_wait_builder, boom, boom_id, builder, caught, eventually,
-    is_simulated_without, pool, rest, task_that_waits, watchdog,
+    CALLERS, Flag, Gate, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without,
+    pool, rest, task_that_waits, watchdog,
 };
 use filch::Yield;
 
@@ -417,13 +417,6 @@ fn a_broadcast_on_top_of_a_task_does_not_run_a_joiner_of_that_task() {
 #[test]
 fn a_broadcast_joins_a_task_that_waits_on_the_same_worker() {
     let _watchdog = watchdog();
-    let pool = any_wait_builder().num_threads(3).build().unwrap();
-    let (waits, place) = task_that_waits(&pool);
-    let waits = Mutex::new(Some(waits));
-    pool.broadcast(|context| {
-        if context.index() == place {
-            let waits = waits.lock().unwrap().take().unwrap();
-            waits.join().unwrap();
-        }
-    });
+    let (pool, join) = task_that_waits();
+    pool.broadcast(|context| join(context.index()));
 }
