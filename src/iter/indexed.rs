@@ -14,7 +14,7 @@ use super::plumbing::{Consumer, ProducerCallback};
 use super::tries::Try;
 use super::{IntoParallelIterator, ParallelExtend, ParallelIterator};
 
-/// Declares comparisons by the method of the ordering, and by what that tests.
+/// Declares comparisons: each by its name, the test of `Ordering`, and the words for the docs.
 macro_rules! comparisons {
     ($($name:ident, $test:ident, $is:literal;)*) => {$(
         #[doc = concat!("Returns whether this iterator is ", $is, " `other`, by")]
@@ -192,7 +192,7 @@ pub trait IndexedParallelIterator: ParallelIterator {
     }
 
     /// Returns an iterator over the first `n` items, or all if there are fewer. The others are
-    /// dropped. (See [`skip`](Self::skip).)
+    /// dropped.
     fn take(self, n: usize) -> Take<Self> {
         Take::new(self, n)
     }
@@ -210,14 +210,14 @@ pub trait IndexedParallelIterator: ParallelIterator {
         Rev::new(self)
     }
 
-    /// Sets the least number of items of a piece; 0 is as 1. This is rarely needed: loops measure
+    /// Sets the least number of items of a piece; 0 means 1. This is rarely needed: loops measure
     /// how long an item takes, and split only if a worker is idle.
     fn with_min_len(self, min: usize) -> MinLen<Self> {
         MinLen::new(self, min)
     }
 
-    /// Sets the greatest number of items of a piece; 0 is as 1. A piece stays longer if its halves
-    /// would have fewer items than [`with_min_len`](Self::with_min_len) says.
+    /// Sets the greatest number of items of a piece; 0 means 1. A longer piece is not cut if its
+    /// halves would have fewer items than [`with_min_len`](Self::with_min_len) says.
     ///
     /// [`fold`](ParallelIterator::fold) makes one item of each piece, and
     /// [`map_init`](ParallelIterator::map_init) one value for each. Each piece costs a fork.
@@ -258,8 +258,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// The items are cut into blocks of *b* items, and one worker runs each block in order. *b* is
     /// the least power of two that is not less than a 256th of the number of items, but at most
     /// 4096, and within earlier [`with_max_len`](Self::with_max_len) and
-    /// [`with_min_len`](Self::with_min_len). Several blocks are cut into two halves, of which the
-    /// first is a block shorter if their number is odd. Another version of this crate may use
+    /// [`with_min_len`](Self::with_min_len). A run of blocks is cut in half, and so is each half:
+    /// of an odd number, the first half has one block fewer. Another version of this crate may use
     /// another shape.
     ///
     /// Each block costs a fork. The closures must return the same for the same item each time. The
@@ -326,8 +326,8 @@ pub trait IndexedParallelIterator: ParallelIterator {
     /// time a worker takes items, so for each item if these take long.
     ///
     /// # Panics
-    /// If `limit` is zero, or a closure panics. If one panics, `f` gets none of the items behind,
-    /// and these are dropped.
+    /// If `limit` is zero, or a closure panics. Soon after a panic, `f` is called no more, and the
+    /// other items are dropped, also those before the one that panicked.
     ///
     /// ```
     /// use filch::prelude::*;

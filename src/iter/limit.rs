@@ -21,7 +21,7 @@ use crate::fork::{First, Second, erased, join_on_worker};
 use crate::job::outcome::{self, Deferred};
 use crate::worker::Worker;
 
-/// How many more pieces of a loop may run at the same time.
+/// A limit of a loop, and how many permits are `free`.
 pub(crate) struct Limit<'o> {
     threads: usize,
     free: AtomicUsize,
@@ -44,7 +44,7 @@ fn place() -> (usize, u32) {
     Worker::current().map_or((0, 0), of)
 }
 
-/// Calls `op` with the limit of what the caller is part of.
+/// Calls `op` with the innermost limit that the caller is under, if any.
 #[inline(always)]
 pub(crate) fn innermost<R>(op: impl FnOnce(Option<&Limit<'_>>) -> R) -> R {
     let Entered(limit, entered_at) = INNERMOST.get();

@@ -24,7 +24,8 @@ use crate::context::{CancelToken, Cancelled};
 
 /// A parallel iterator: all threads of the current pool work on its items.
 ///
-/// Adaptors are lazy. The loop runs when a method that returns no iterator is called.
+/// Adaptors are lazy. The loop runs when a method that returns no iterator is called. It is cut
+/// into *pieces*: neighbouring items that one thread takes, one after the other.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a parallel iterator",
     label = "not a parallel iterator",
@@ -47,9 +48,8 @@ pub trait ParallelIterator: Sized + Send {
     }
 
     /// Returns where the loop is to run. An adaptor returns the settings of the iterators that it
-    /// is made of. Code that drives a loop in another way than by
-    /// [`bridge`](super::plumbing::bridge) of this iterator has to [run](LoopSettings::run) it by
-    /// them.
+    /// is made of. [`bridge`](super::plumbing::bridge) applies them. Code that drives a loop in
+    /// another way has to do so by [`LoopSettings::run`].
     #[inline]
     fn loop_settings(&self) -> LoopSettings {
         LoopSettings::default()
@@ -179,9 +179,9 @@ pub trait ParallelIterator: Sized + Send {
     /// items of a piece share.
     ///
     /// Each piece begins with a clone of `init`. The number of pieces depends on how many threads
-    /// help. If a running piece is cut, its value goes on with the rest. Before an adaptor that
-    /// needs positions (`rev`, `zip`, ...), each block of items is a piece: there are some tens of
-    /// blocks for each thread.
+    /// help. If a running piece is cut in two, the first part keeps the value. Before an adaptor
+    /// that needs positions (`rev`, `zip`, ...), no running piece is cut. Such a loop begins with
+    /// about 8 pieces for each thread, and thieves may cut these.
     ///
     /// ```
     /// use filch::prelude::*;
@@ -206,7 +206,7 @@ pub trait ParallelIterator: Sized + Send {
     /// items of a piece share, like [`map_with`](Self::map_with).
     ///
     /// Each piece begins with a value that `init` returns, and the value stays on its thread. If a
-    /// running piece is cut, the rest begins with a new value.
+    /// running piece is cut in two, both parts begin with new values.
     ///
     /// ```
     /// use std::rc::Rc;
@@ -229,8 +229,8 @@ pub trait ParallelIterator: Sized + Send {
     ///
     /// Each piece has neighbouring items, and begins with a value that `identity` returns. The
     /// number of pieces depends on how many threads help, and may differ from run to run, so the
-    /// final result should not depend on it. If a running piece is cut, its value goes on with the
-    /// rest.
+    /// final result should not depend on it. If a running piece is cut in two, the first part keeps
+    /// the value.
     ///
     /// ```
     /// use filch::prelude::*;

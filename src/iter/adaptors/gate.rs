@@ -9,7 +9,7 @@ use super::serial::Adapter;
 use super::stage::Staged;
 use crate::context::CancelToken;
 use crate::iter::ParallelIterator;
-use crate::iter::ends::tries::Stop;
+use crate::iter::ends::tries::StopFlag;
 use crate::iter::plumbing::UnindexedConsumer;
 
 /// A gate that lets items pass until it is shut. If `EACH`, it is looked at before each item;
@@ -96,7 +96,7 @@ driven! {
     WhileSome<I> { base: I }
     [T: Send, I: ParallelIterator<Item = Option<T>>] => T,
     |self, consumer| {
-        let found = Stop::default();
+        let found = StopFlag::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
             found.set_if(item.is_none());
             item
@@ -128,7 +128,7 @@ driven! {
     TakeAnyWhile<I, P> { base: I; predicate: P }
     [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] => I::Item,
     |self, consumer| {
-        let found = Stop::default();
+        let found = StopFlag::default();
         drive_until::<true, _, _, _>(self.base, consumer, || found.is_set(), |item| {
             let passes = (self.predicate)(&item);
             found.set_if(!passes);
@@ -142,7 +142,7 @@ driven! {
     SkipAnyWhile<I, P> { base: I; predicate: P }
     [I: ParallelIterator, P: Fn(&I::Item) -> bool + Sync + Send] => I::Item,
     |self, consumer| {
-        let found = Stop::default();
+        let found = StopFlag::default();
         let ends = |item: &I::Item| {
             let ends = !(self.predicate)(item);
             found.set_if(ends);

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::fold_then_drop;
 use super::gate::Passing;
-use crate::iter::ends::tries::Stop;
+use crate::iter::ends::tries::StopFlag;
 use crate::iter::plumbing::{Consumer, Folder, Producer, Reducer, UnindexedConsumer};
 use crate::iter::{IndexedParallelIterator, ParallelIterator};
 use crate::job::outcome;
@@ -16,8 +16,8 @@ one_to_one! {
     /// An iterator that ends when any of its pieces panics: see [`ParallelIterator::panic_fuse`].
     PanicFuse<I> { base: I }
     [T: Send] over<Item = T> => T,
-    |self, consumer| Fused::new(consumer, &Stop::default()),
-    |base| Fused::new(base, &Stop::default())
+    |self, consumer| Fused::new(consumer, &StopFlag::default()),
+    |base| Fused::new(base, &StopFlag::default())
 }
 
 /// Sets the fuse if the piece of a loop that holds the alarm unwinds.
@@ -31,7 +31,7 @@ one_to_one! {
 /// The alarm of a piece that begins on top of an unwinding frame never goes off. Of the panics in
 /// such a piece, [`guarded`] sees those within the calls that it wraps.
 struct Alarm<'a> {
-    fuse: &'a Stop,
+    fuse: &'a StopFlag,
     /// The thread of the piece, or 0 if that unwound already when the piece began.
     thread: Cell<usize>,
 }
@@ -60,7 +60,7 @@ fn this_thread() -> usize {
 
 /// Calls `op`, and blows the fuse if it panics.
 #[inline]
-fn guarded<R>(fuse: &Stop, op: impl FnOnce() -> R) -> R {
+fn guarded<R>(fuse: &StopFlag, op: impl FnOnce() -> R) -> R {
     let guard = outcome::defer(|| fuse.set());
     let result = op();
     mem::forget(guard);
@@ -75,7 +75,7 @@ struct Fused<'a, B> {
 
 impl<'a, B> Fused<'a, B> {
     /// Of the piece that calls.
-    fn new(base: B, fuse: &'a Stop) -> Self {
+    fn new(base: B, fuse: &'a StopFlag) -> Self {
         let alarm = Alarm { fuse, thread: Cell::new(0) };
         alarm.touch();
         Fused { base, alarm }

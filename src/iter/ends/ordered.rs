@@ -10,7 +10,7 @@
 //! # No worker waits
 //! A worker that gets no ticket leaves. There are three cases: all items are taken, another worker
 //! is splitting the source, or `limit` items are in flight. In the second case, the other worker
-//! calls a helper once it has put the source back. In the third case, some worker has the first
+//! spawns a helper once it has put the source back. In the third case, some worker has the first
 //! ticket that is not consumed. That worker makes its results or consumes them, and then asks for
 //! the next ticket. All this is decided under one lock, which is not held while the user's code
 //! runs or a value of the user's is dropped. So the last worker leaves only when everything is
@@ -32,8 +32,8 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sync::Mutex;
 use crate::worker::is_simulated;
 
-/// How long it should take to make the items of a ticket. Half to twice as long is good enough. The
-/// value is a guess: many times what a ticket costs.
+/// How many ticks it should take to make the items of a ticket; half to twice as many will do. A
+/// guess: many times what a ticket costs.
 const TICKET: u64 = 4 * TICKS_PER_MICROSECOND;
 
 /// Takes the producer of `left` items. Calls `f` with these in order, until it returns false. At
@@ -89,13 +89,13 @@ struct State<P, T, F> {
     in_flight: usize,
     /// How many items the next ticket is for.
     ticket_len: usize,
-    /// The tickets from number `first` on: for each that has its results, these, and for how many
-    /// items they are.
+    /// The tickets from number `first` on. `Some`: for how many items the ticket was, and its
+    /// results. (A wrong producer may make more or fewer.)
     window: VecDeque<Option<(usize, Vec<T>)>>,
     first: usize,
     /// The user's closure. `None` while a worker calls it.
     consumer: Option<F>,
-    /// How many workers are at work here, or were called and have not come yet.
+    /// How many workers are at work here, or will be: helpers that were spawned.
     helpers: usize,
     /// Whether the consumer or a panic has ended the loop.
     is_over: bool,
@@ -139,9 +139,11 @@ impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &m
         let (piece, rest) = source.split_at(len);
         let mut state = self.state.lock();
         state.source = Some(rest);
-        let calls = state.call(self.threads, self.limit, 1);
+        let helps = state.add_helper(self.threads, self.limit, 1);
         drop(state);
-        self.spawn(calls, s);
+        if helps {
+            self.spawn(s);
+        }
         Some(Ticket { number, len, piece })
     }
 
@@ -169,32 +171,30 @@ impl<P: Producer<Item: Send>, F: FnMut(P::Item) -> bool + Send> Stream<'_, P, &m
             state.is_over |= !goes_on;
             state.consumer = Some(f);
             state.in_flight -= len;
-            // Not before there is room for several tickets: else a helper would come for each.
-            let calls = state.call(self.threads, self.limit, self.limit.div_ceil(2));
-            if calls > 0 {
+            // Only if there is room for several tickets: else each would spawn a helper.
+            if state.add_helper(self.threads, self.limit, self.limit.div_ceil(2)) {
                 drop(state);
-                self.spawn(calls, s);
+                self.spawn(s);
                 state = self.state.lock();
             }
         }
     }
 
-    fn spawn<'scope, 'env>(&'env self, calls: usize, s: &'scope Scope<'scope, 'env>) {
-        (0..calls).for_each(|_| drop(s.spawn(move || under(self.workers, || self.work(s)))));
+    fn spawn<'scope, 'env>(&'env self, s: &'scope Scope<'scope, 'env>) {
+        drop(s.spawn(move || under(self.workers, || self.work(s))));
     }
 }
 
 impl<P, T, F> State<P, T, F> {
-    /// Counts a new helper if one is wanted and `room` more items may be in flight. Returns how
-    /// many helpers to spawn.
-    fn call(&mut self, threads: usize, limit: usize, room: usize) -> usize {
-        let wants = self.left > 0 && limit - self.in_flight >= room && self.helpers < threads;
-        let wants = wants && !self.is_over;
+    /// Counts a new helper if one is wanted, and `room` more items fit. Returns whether it did.
+    fn add_helper(&mut self, threads: usize, limit: usize, room: usize) -> bool {
+        let has_room = limit - self.in_flight >= room && self.helpers < threads;
+        let wants = has_room && self.left > 0 && !self.is_over;
         self.helpers += usize::from(wants);
-        usize::from(wants)
+        wants
     }
 
-    /// A ticket for `len` items took `took`. Makes the next ones longer, up to `most`, or shorter.
+    /// A ticket for `len` items took `took` ticks. Makes the next longer, up to `most`, or shorter.
     fn adapt(&mut self, len: usize, took: u64, most: usize) {
         if took > TICKET * 2 {
             self.ticket_len = (len / 2).max(1);

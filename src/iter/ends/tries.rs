@@ -11,9 +11,9 @@ use super::end::{End, Join};
 
 /// Whether all threads are to stop, because one has failed or found an item.
 #[derive(Default)]
-pub(crate) struct Stop(AtomicBool);
+pub(crate) struct StopFlag(AtomicBool);
 
-impl Stop {
+impl StopFlag {
     /// Relaxed: the flag guards no other data. Results are passed on by the joins.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
@@ -38,13 +38,13 @@ impl Stop {
 pub(crate) struct TryReduce<R, S, OP> {
     start: S,
     op: OP,
-    stop: Stop,
+    stop: StopFlag,
     items: PhantomData<fn(R) -> R>,
 }
 
 impl<R: Try, S, OP> TryReduce<R, S, OP> {
     pub(crate) fn new(start: S, op: OP) -> Self {
-        TryReduce { start, op, stop: Stop::default(), items: PhantomData }
+        TryReduce { start, op, stop: StopFlag::default(), items: PhantomData }
     }
 
     /// Returns the result of a piece. A failure stops all threads.
@@ -89,7 +89,7 @@ where
         let first = so_far.or_else(|| iter.next())?.branch();
         let add = |so_far, item: R| match item.branch() {
             Continue(value) => (self.op)(so_far, value).branch(),
-            // Before there is a result, which a panic of the drop would leak.
+            // Drops `so_far` first: a panic of that drop would leak the result.
             failed => drop_first(so_far, failed),
         };
         let add_to = |so_far, item| match so_far {
@@ -97,7 +97,7 @@ where
             failed => failed,
         };
         if !R::FAILS {
-            // As many instructions as a plain fold, where `try_fold` has half as many again.
+            // (`try_fold` takes 1.5 times the instructions.)
             return self.end(iter.fold(first, add_to));
         }
         let all = match first {

@@ -69,8 +69,7 @@ where
     // Under a limit, a worker of another pool may fill the consumer.
     let may_fill = || C::Folder::FILLS && innermost(|limit| limit.is_some());
     if len <= max && Worker::current().is_some_and(is_alone) && !may_fill() {
-        // Nobody to share with. Inlined up to the caller, and without blocks: what a loop begins
-        // with is to be seen by the compiler.
+        // Inlined up to the caller, and without blocks, so that the compiler sees the whole loop.
         return serially(producer, consumer);
     }
     shared(least, max, len, producer, consumer)

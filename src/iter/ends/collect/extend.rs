@@ -1,5 +1,5 @@
 //! Adding to the standard collections. If threads cannot fill a collection together, each piece
-//! fills a vector, whose items are then added, or a small collection, and these are then joined.
+//! fills one of its own. These are then appended in order, or their items are added serially.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
@@ -94,7 +94,7 @@ extend_by_reference! {
         HashMap<K, V, S>, (&'a K, &'a V), |(key, value)| (*key, *value);
 }
 
-/// Collections that are joined from others of their kind, one for each piece.
+/// Collections that can be appended to each other.
 macro_rules! extend_by_parts {
     ($([$($generics:tt)*] $collection:ty, $item:ty;)*) => {$(
         from_extended! { [$($generics)*] $collection, $item; }

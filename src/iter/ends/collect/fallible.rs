@@ -7,7 +7,7 @@ use super::super::super::implement::parallel;
 use super::super::super::plumbing::drop_first;
 use super::super::super::tries::Try;
 use super::super::super::{FromParallelIterator, IntoParallelIterator, ParallelIterator};
-use super::super::tries::Stop;
+use super::super::tries::StopFlag;
 use crate::sync::Mutex;
 
 impl<C: FromParallelIterator<T>, T: Send> FromParallelIterator<Option<T>> for Option<C> {
@@ -36,7 +36,7 @@ where
     C: FromParallelIterator<<I::Item as Try>::Output>,
     R: Try<Output = C, Residual = <I::Item as Try>::Residual>,
 {
-    let failure = Failure { stop: Stop::default(), why: Mutex::new(None) };
+    let failure = Failure { stop: StopFlag::default(), why: Mutex::new(None) };
     let collection = C::from_par_iter(Successes { base, failure: &failure });
     match failure.why.into_inner() {
         Some(why) => R::from_residual(drop_first(collection, why)),
@@ -46,7 +46,7 @@ where
 
 /// Whether an item was a failure, and the failure that was noted first.
 struct Failure<W> {
-    stop: Stop,
+    stop: StopFlag,
     why: Mutex<Option<W>>,
 }
 

@@ -139,7 +139,7 @@ impl<'c, T: Send> Consumer<T> for Places<'c, T> {
 
 impl<T: Send> UnindexedConsumer<T> for Places<'_, T> {
     fn split_off_left(&self) -> Self {
-        panic!("a parallel iterator that knows its length is driven by position")
+        panic!("a parallel iterator that knows its length must split its consumer by position")
     }
 
     fn to_reducer(&self) -> Adjoin {

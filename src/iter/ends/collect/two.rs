@@ -1,8 +1,8 @@
 //! Extending two collections by one iterator: `unzip`, `partition`, `partition_map`.
 //!
-//! Each collection is extended by an iterator of its own. When the first is driven, it keeps the
-//! consumer and extends the second collection. When the second is driven, it drives the real
-//! iterator with both consumers.
+//! `ParallelExtend` hands over its consumer only inside of a call, so two calls have to nest. The
+//! first collection is extended by `Lefts`, which keeps the consumer and extends the second
+//! collection by `Rights`, which drives the real iterator with both consumers.
 
 use std::iter;
 
@@ -46,7 +46,7 @@ parallel! {
         let Lefts { base, len, deal, right } = self;
         let mut result = None;
         right.par_extend(Rights { base, len, deal, left, result: &mut result });
-        result.expect("`ParallelExtend` drives its iterator")
+        result.expect("a `ParallelExtend` returned without driving its iterator")
     },
     opt_len |self| self.len
 }
