@@ -67,6 +67,7 @@ impl Context {
     }
 }
 
+/// Whether work can be stopped by unwinding. If not, loops and scopes ignore a cancelled token.
 pub(crate) const UNWINDS: bool = cfg!(panic = "unwind");
 
 /// The payload that unwinds, from work that was stopped to the region whose token was cancelled. It

@@ -114,7 +114,7 @@ pub(super) fn broadcast_in<R: Send>(
                 unsafe {
                     tasks.spawn(run, |registry, spawner, job, handle| {
                         drop(handle);
-                        Worker::bequeath(spawner, &job);
+                        Worker::pass_priority(spawner, &job);
                         registry.workers()[context.index].pinned.push(job);
                     });
                 }
@@ -155,7 +155,7 @@ pub(super) fn spawn_broadcast_in(
             new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG, None)
         };
         drop(handle);
-        Worker::bequeath(spawner, &job);
+        Worker::pass_priority(spawner, &job);
         worker.pinned.push(job);
     }
     parts.start(registry);

@@ -47,8 +47,8 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the task and returns its value.
     ///
-    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
-    /// other thread sleeps.
+    /// A worker of the task's pool runs the task itself if it has not begun. If it has, a worker
+    /// runs other work meanwhile. Any other thread sleeps.
     ///
     /// So a chain of tasks that join each other nests on one stack. When the chain has used up a
     /// part of the worker's stack, a spare thread with a larger stack continues it. That thread
@@ -61,7 +61,7 @@ impl<T> JoinHandle<T> {
     /// Returns a [`JoinError`] if the task panicked or was [cancelled](Self::cancel).
     ///
     /// # Panics
-    /// Panics if the caller is the task itself or part of it, and if the handle was polled as a
+    /// Panics if the caller is the task itself or part of it, or if the handle was polled as a
     /// future and has already given its result. (A task that waits for itself by `.await` or
     /// `block_on`, or for a thread that joins its handle, waits for ever.)
     pub fn join(self) -> Result<T, JoinError> {
@@ -73,10 +73,12 @@ impl<T> JoinHandle<T> {
     /// A worker runs the task itself if it has not begun, and else runs other jobs while it waits.
     /// It looks at the clock only between jobs, so it may return much later than `limit`. With a
     /// `limit` of zero it runs nothing. If the task belongs to another pool, the worker does not
-    /// ask that pool to begin it, unlike `join`. While the worker sleeps, an extra thread watches
-    /// the clock. If the system refuses that thread, the handle comes back early. Inside a
-    /// task that has a handle, a `limit` of some microseconds is over before the worker hands off
-    /// its core. A loop of such calls may wait for ever for a future or a completer.
+    /// ask that pool to begin it, unlike `join`. Before the worker first sleeps, it starts a thread
+    /// that watches the clock. If the system refuses that thread, the handle comes back early.
+    ///
+    /// Inside a task that has a handle, do not poll with a `limit` of some microseconds: the worker
+    /// returns before it hands off its core to other work. So if the handle is that of a future or
+    /// a [completer](crate::completer), such a loop may never end.
     ///
     /// # Errors
     /// Returns the handle if the task has not ended in time.
@@ -129,7 +131,7 @@ impl<T> JoinHandle<T> {
         CancelOnDrop(self)
     }
 
-    /// Whether the task has ended or was cancelled.
+    /// Returns whether the task has ended or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.handle.as_ref().is_none_or(Handle::poll_finished)
     }
@@ -203,8 +205,8 @@ impl<T> Future for CancelOnDrop<T> {
 
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
-        // Before the task is cancelled, which would wake the waker: an executor that drops this
-        // future may hold a lock that the waker takes.
+        // The waker is forgotten first, since cancelling the task would call it: an executor that
+        // drops this future may hold a lock that the waker takes.
         let handle = &mut self.0.handle;
         let forgotten = outcome::run(|| handle.iter_mut().for_each(Handle::forget_waiting));
         let cancelled = outcome::run(|| _ = self.0.cancel());

@@ -4,11 +4,11 @@
 //! context switches, and never makes more threads active than the pool has workers. If no core is
 //! parked, the thread injects a job and sleeps.
 //!
-//! A worker of another pool never borrows a core. It injects a job, and goes on working for its own
-//! pool, which that job may need in turn.
+//! A worker of another pool never borrows a core. It injects a job, and meanwhile works for its own
+//! pool, since the job may wait for that pool in turn.
 //!
 //! # What it is worth
-//! What a row takes without lending, as a multiple of what it takes with it: medians by
+//! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time |
@@ -95,12 +95,10 @@ pub(crate) struct Borrowed<'r> {
 }
 
 impl<'r> Borrowed<'r> {
+    /// Borrows a parked core, if there is one and the caller may act as a worker.
     pub(crate) fn core(registry: &'r Registry) -> Option<Self> {
-        if !registry.settings.lends_cores {
-            return None;
-        }
-        // On top of the task that called `blocking`, no job may run that waits for this task.
-        if Worker::blocked().is_some() {
+        // A thread inside `blocking` must not: it could run a job that waits for the task beneath.
+        if !registry.settings.lends_cores || Worker::blocked().is_some() {
             return None;
         }
         let (index, stopped) = registry.sleep().lend()?;
@@ -111,7 +109,7 @@ impl<'r> Borrowed<'r> {
         worker.note_loan();
         worker.sleep().unparked();
         worker.look_again(stopped);
-        // (No fork is pending.)
+        // (A parked core has no pending fork that would get this context.)
         worker.set_context(context);
         Some(borrowed)
     }
@@ -164,8 +162,11 @@ fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry
     }
     let (sleep, callers) = (registry.sleep(), &registry.callers);
     let expected = callers.expect();
-    let enough = expected.enough().filter(|&(enough, _)| enough < registry.workers().len());
-    let watch = enough.filter(|&(enough, _)| sleep.watch_from_outside(enough));
+    // If few workers are enough, the caller is the sentry for this long (`worker/callers.rs`).
+    let watch = expected.enough().and_then(|(enough, time)| {
+        let leaves_some = enough < registry.workers().len();
+        (leaves_some && sleep.watch_from_outside(enough)).then_some(time)
+    });
     match expected {
         Length::Short => {
             callers.look(|| stage.load(Ordering::Relaxed) == OVER && done.has_happened());
@@ -173,10 +174,11 @@ fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry
         // The job may fork, and this thread has the time to wake a second worker for that.
         _ => sleep.wake_helper(),
     }
-    sleep_until(done, stage, priority, registry, watch.map(|(_, time)| time));
+    sleep_until(done, stage, priority, registry, watch);
 }
 
-/// Waits for a job. `watch`: how long the caller is the sentry at most, if it is.
+/// Sleeps until the job is done. If the caller is the sentry, it resigns after `watch`. As long as
+/// the job is queued, it asks workers every [`LATE`] to serve it, unless its priority is low.
 fn sleep_until(
     done: &Event,
     stage: &AtomicU32,
@@ -206,7 +208,7 @@ fn sleep_until(
 
 const QUEUED: u32 = 0;
 const BEGUN: u32 = 1;
-/// A worker has run it, and is about to say so by the event.
+/// A worker has run the job, and is about to make `done` happen.
 const OVER: u32 = 2;
 
 /// The job of a thread that is no worker of the pool, in the frame in which that thread waits.
@@ -215,7 +217,7 @@ struct InstallJob<F, R> {
     header: Header,
     closure: UnsafeCell<Option<F>>,
     result: UnsafeCell<Option<Result<R, Payload>>>,
-    /// The job's stage. (Relaxed: `done` decides.)
+    /// `QUEUED`, `BEGUN` or `OVER`. (Relaxed: only a hint. `done` decides.)
     stage: AtomicU32,
     done: Event,
     /// The caller's.
@@ -240,7 +242,7 @@ where
         // cells.
         unsafe {
             (*this).stage.store(BEGUN, Ordering::Relaxed);
-            // Another caller that still waits calls again.
+            // (A caller that still waits repeats its request.)
             worker.registry().withdraw_request();
             worker.begin_from_outside();
             let closure = (*(*this).closure.get()).take();

@@ -36,7 +36,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// thieves take the oldest. If the handle is dropped, the result is dropped, but the scope
     /// still waits for the task.
     ///
-    /// A queued task takes at most 100 bytes plus twice the size of its captures.
+    /// A queued task takes at most 100 bytes plus twice the size of its captures or of its result,
+    /// whichever is larger.
     ///
     /// ```
     /// let words = ["work", "is", "for", "sharing"];
@@ -62,15 +63,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
-    /// Spawns a task for other workers: queues it in the injector. Of the restricted waits, only
-    /// the scope's own may run it.
+    /// Spawns a task for other workers: queues it in the injector. Of the restricted waits
+    /// (`worker/wait.rs`), only the one at the end of this scope may run it.
     pub(crate) fn spawn_for_others<F>(&'scope self, f: F)
     where
         F: FnOnce() + Send + 'scope,
     {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
-            Worker::bequeath(spawner, &job);
+            Worker::pass_priority(spawner, &job);
             self.tasks.set_apart(&job);
             registry.queue_injected(job);
         };
@@ -90,7 +91,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let is_cross_job = self.tasks.are_cross_jobs();
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
-            Worker::bequeath(spawner, &job);
+            Worker::pass_priority(spawner, &job);
             Deferred { job, registry: registry.share(), is_cross_job }
         };
         // SAFETY: as in `spawn`, since the scope waits for the task until it has been submitted
@@ -148,7 +149,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let own = parts.clone();
             let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
                 drop(handle);
-                Worker::bequeath(spawner, &job);
+                Worker::pass_priority(spawner, &job);
                 registry.workers()[context.index()].pinned.push(job);
             };
             // SAFETY: as in `spawn`.
@@ -173,7 +174,7 @@ impl Deferred {
         let caller = self.registry.current_worker();
         match self.is_cross_job {
             true => self.registry.inject_cross_job(self.job),
-            false => self.registry.submit_as_it_is(caller, self.job),
+            false => self.registry.submit_prioritized(caller, self.job),
         }
         // This may be the last reference, and the handlers that it drops may panic.
         outcome::discard(self.registry);
@@ -204,8 +205,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the task and returns its value. If the task panicked, the error has the payload,
     /// which the scope then does not resume.
     ///
-    /// A worker that waits runs the task itself if it has not begun, and other work if it has. Any
-    /// other thread sleeps. Chains of joins may be long, as with
+    /// Meanwhile, a worker runs the task or other work, and any other thread sleeps: see
     /// [`JoinHandle::join`](crate::JoinHandle::join).
     ///
     /// # Errors
@@ -347,8 +347,8 @@ where
     result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
-/// Runs a scope. If it `drops`, tasks that have not begun when the token of the context is
-/// cancelled are dropped. Returns the reason as an error if a task was dropped or stopped.
+/// Runs a scope. If `drops`, a task that has not begun when the context's token is cancelled is
+/// dropped. Returns the reason as an error if a task was dropped or stopped.
 fn run_scope<'env, F, R>(
     registry: &Registry,
     opener: Option<&Worker>,

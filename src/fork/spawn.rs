@@ -82,7 +82,7 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
     }
 
     #[inline]
-    fn is_cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason> {
+    fn cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason> {
         if DROPS == SPAWNED && registry.is_shut_down() {
             return Some(CancelReason::Shutdown);
         }
@@ -182,7 +182,7 @@ pub(super) fn queue<T: Send + 'static>(
     let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, priority) };
     match priority {
         None => registry.submit(spawner, job),
-        Some(_) => registry.submit_as_it_is(spawner, job),
+        Some(_) => registry.submit_prioritized(spawner, job),
     }
     JoinHandle::new(handle)
 }
@@ -267,7 +267,7 @@ pub(super) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'stat
         if Worker::is_on_pools_thread() {
             let (place, begun) = bound.take_ahead(registry.address());
             let job = detached(registry, None, place.carried_by(f));
-            Worker::bequeath(None, &job);
+            Worker::pass_priority(None, &job);
             return submit_ahead(registry, job, begun.as_deref());
         }
         let place = bound.take(registry.address());

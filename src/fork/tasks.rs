@@ -24,10 +24,10 @@ pub(super) struct Tasks {
     registry: *const Registry,
     /// The worker that opened the scope, or null.
     opener: *const Worker,
-    /// The opener; null once the thread that opened the scope has handed off its core in the wait
-    /// for the scope's end. The thread that acts as this worker uses the local part of `count`.
+    /// The worker that uses the local part of `count`: the opener. Null once the thread that opened
+    /// the scope has handed off its core in the wait for the scope's end.
     local: AtomicPtr<Worker>,
-    /// The scope's own, whose parent is the opener's.
+    /// The scope's own isolation tag, whose parent is the opener's.
     tag: Tag,
     /// The opener's context, which the tasks have as well. The opener waits for them.
     context: ContextRef,
@@ -86,7 +86,7 @@ unsafe impl Sync for Tasks {}
 unsafe impl Send for Tasks {}
 
 impl Tasks {
-    /// If it `drops`, tasks are dropped that have not begun when the context's token is cancelled.
+    /// If `drops`, a task that has not begun when the context's token is cancelled is dropped.
     // Inlined, so that it is made in its place.
     #[inline(always)]
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>, drops: bool) -> Self {
@@ -165,8 +165,8 @@ impl Tasks {
 
     #[inline]
     fn counts_locally(&self, worker: &Worker) -> bool {
-        // Relaxed: only a thread that acts as the opener changes it, and a hand-off orders that for
-        // the next holder of the core. Any other worker gets `false` in either case.
+        // Relaxed: the opener's thread stores null before a hand-off, which the core's next holder
+        // sees. Other workers get `false` in either case.
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
@@ -179,14 +179,15 @@ impl Tasks {
         }
     }
 
-    /// Gives a new task the tag of this scope alone, until it begins.
+    /// Gives a new task the scope's own tag until it begins, so that no other restricted wait may
+    /// run it. (If the scope's tasks have no tag, none may run them anyway.)
     pub(super) fn set_apart(&self, job: &JobRef) {
         if self.tag() != NO_TAG {
             job.set_word(self.tag.address() | job.priority().bits());
         }
     }
 
-    /// Called by a task that was set apart: what it runs has the tag of the other tasks.
+    /// Called by a task that was set apart as it begins: what it runs has the other tasks' tag.
     pub(super) fn rejoin(&self) {
         let worker = Worker::current().filter(|it| it.tag() == self.tag.address());
         // (The worker resets its tag when the task ends.)
@@ -244,7 +245,7 @@ impl Wait for Tasks {
         self.local.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// That of the tasks which are set apart. (The opener has the tag of the others.)
+    /// The tag of tasks that are set apart. (The waiting opener may run the others by its own tag.)
     fn tag(&self) -> Option<usize> {
         Some(self.tag.address())
     }
@@ -273,7 +274,7 @@ impl Home for ScopeHome {
     }
 
     #[inline]
-    fn is_cancelled(self, context: ContextRef, _: &Registry) -> Option<CancelReason> {
+    fn cancelled(self, context: ContextRef, _: &Registry) -> Option<CancelReason> {
         // SAFETY: the opener's context outlives the scope.
         let context = unsafe { context.as_ref() }?;
         // SAFETY: as in `context`.

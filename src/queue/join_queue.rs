@@ -18,13 +18,13 @@
 //!
 //! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
 //! balanced recursion of depth d, about d of 2^d forks become public. At first, and when it begins
-//! a job from outside that should be long, the owner keeps `max_public` jobs public. (In the first
-//! join trees of a pool, the last of 16 and 64 items that sleep would begin after 1.4 and 2.2 times
-//! as long if it kept `min_public`.) When it takes a public job back itself, it returns to
+//! a job from outside that should be long, the owner keeps `max_public` jobs public. (If it kept
+//! `min_public`, the last of 16 and 64 items that sleep in the first join trees of a pool would
+//! begin 1.4 and 2.2 times as late.) When it takes a public job back itself, it returns to
 //! `min_public`. Each time it ends a fork that was stolen, it doubles that number, up to
 //! `max_public`. The gate stays closed until that many are public. If it opened as soon as one is,
 //! a join tree of items that sleep would hide most of its forks: the last of 16, 64 and 128 items
-//! would begin after 1.2, 1.7 and 2.1 times as long (medians, on two shared virtual cores).
+//! would begin 1.2, 1.7 and 2.1 times as late (medians, on two shared virtual cores).
 //!
 //! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
 //! read-modify-write, and so does taking it back. The gate stays closed: only a fork inside this

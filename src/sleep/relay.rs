@@ -3,7 +3,7 @@
 //! A sender that wakes one sleeper after the other is slow: each worker that wakes preempts it, and
 //! all of them take turns on its processor while others idle. So each worker wakes two more before
 //! it runs its job. The sender goes on as well, so that no job waits for one that takes long.
-//! (Without that help, the last of 128 sleepers begins after 1.31 times as long, and a broadcast to
+//! (Without that help, the last of 128 sleepers begins 1.31 times as late, and a broadcast to
 //! 64 takes 1.19 times the CPU time: patch `relay`.)
 #![deny(unsafe_code)]
 

@@ -13,9 +13,8 @@
 //! bytes that were allocated one by one.)
 //!
 //! # What it is worth
-//! How long each row of `benches/ablation` takes without a mechanism, as a multiple of how long it
-//! takes with it. These are medians by `benches/ablation/run`, on two shared virtual cores. The
-//! names are those of its patches.
+//! A row's time without a mechanism, divided by its time with it: medians by
+//! `benches/ablation/run`, on two shared virtual cores.
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |

@@ -131,7 +131,7 @@ where
             closure
         };
         let context = home.context();
-        if let Some(reason) = home.is_cancelled(context, worker.registry()) {
+        if let Some(reason) = home.cancelled(context, worker.registry()) {
             return drop_stopped(take(), home, reason, worker);
         }
         worker.count_task();
@@ -233,7 +233,7 @@ where
         // SAFETY: as in `execute_joinable`.
         let home = unsafe { Self::home(this) };
         let context = home.context();
-        let ended = match home.is_cancelled(context, worker.registry()) {
+        let ended = match home.cancelled(context, worker.registry()) {
             None => {
                 worker.count_task();
                 match worker.under(context, || worker.run_users(|| take()())) {

@@ -121,7 +121,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         let this: NonNull<Self> = block.cast();
         // SAFETY: the job has a reference, which `finish` or `pause` gives up.
         let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(block)) };
-        let is_cancelled = || home.is_cancelled(home.context(), worker.registry());
+        let is_cancelled = || home.cancelled(home.context(), worker.registry());
         let stop = || if worker.registry().has_ended() { Shutdown } else { Requested };
         let reason = if head.polls.begin() { Some(stop()) } else { is_cancelled() };
         // Another job may join the handle: see `Header::tag`.

@@ -17,9 +17,9 @@ pub(crate) trait Home: Copy {
     /// The context of the task, which is alive until `task_ended` is called.
     fn context(self) -> ContextRef;
 
-    /// Whether the task, whose context is `context`, is to be dropped, not run: its context's token
-    /// is cancelled, or its pool was shut down.
-    fn is_cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason>;
+    /// Returns why the task is to be dropped, not run, if the token of its `context` is cancelled
+    /// or its pool was shut down.
+    fn cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason>;
 
     /// The task was dropped, or has unwound by a `Stop`.
     fn task_stopped(self, reason: CancelReason);

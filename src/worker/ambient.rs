@@ -9,10 +9,10 @@
 //! 1. The current context of a thread is null, or the pointer of an `Arc` that stays alive for as
 //!    long as it is current: a frame below has it, or a job that the thread runs, or a frame that
 //!    waits for that job.
-//! 2. All private forks of a worker were made under its current context. So whoever publishes them,
-//!    the owner or a thief that forces, writes that context into them. A worker therefore flushes
-//!    its forks before it changes its context: a flush excludes thieves (lemma 7 of
-//!    `queue/join_queue.rs`), and when a context is left, all forks made under it have ended.
+//! 2. All private forks of a worker were made under its current context. So the thread that
+//!    publishes them, the owner or a thief that forces, writes that context into them. A worker
+//!    therefore flushes its forks before it changes its context: a flush excludes thieves (lemma 7
+//!    of `queue/join_queue.rs`), and when a context is left, all forks made under it have ended.
 #![allow(unsafe_code)]
 
 use std::cell;

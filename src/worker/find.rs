@@ -32,10 +32,10 @@ const STEAL_COST: u64 = TICKS_PER_MICROSECOND;
 /// The most steals in a row that such a thief skips. (Where every fork is public, an owner that
 /// forks often publishes more forks during `lasts` than are public at its end. Without this bound,
 /// a tree sum of 1,023 nodes takes 2.0 times as long there, on two threads.)
-const MOST_FORKS_LEFT: u32 = 32;
+const MOST_FORKS_SKIPPED: u32 = 32;
 /// How many times in a row such a thief leaves a victim its only task, each time after a wait that
 /// may be a microsecond longer.
-const MOST_TASKS_LEFT: u32 = if cfg!(loom) { 0 } else { 8 };
+const MOST_TASKS_SKIPPED: u32 = if cfg!(loom) { 0 } else { 8 };
 
 /// Where a worker looks for work before it takes its own newest task.
 #[must_use]
@@ -104,8 +104,8 @@ impl Worker {
         self.tasks.pop(|| self.share_rest())
     }
 
-    /// Takes the oldest job from outside: from the injected batch, else from the injector. (A
-    /// worker that runs its oldest task first finds the injected batch among its tasks.)
+    /// Takes the oldest job from outside: from the injected batch, else from the injector. (In a
+    /// pool that runs tasks in order, the injected batch is among the worker's tasks.)
     pub(super) fn submitted(&self) -> Option<JobRef> {
         let fetched = if self.runs_in_order() { None } else { self.tasks.pop_from_outside() };
         fetched.or_else(|| self.injected())
@@ -144,9 +144,9 @@ impl Worker {
         first
     }
 
-    /// Steals from other workers: the `root`, then the others from a random one on. Prefers a fork
-    /// to a task, since the fork's owner will wait for it. Returns the first job that is accepted.
-    /// Stops if `is_over`.
+    /// Steals from other workers: the [`root`](Self::root), then the others from a random one on.
+    /// Prefers a fork to a task, since the fork's owner will wait for it. Returns the first job
+    /// that `accept` returns. Stops if `is_over`.
     #[inline]
     pub(super) fn stolen(
         &self,
@@ -176,7 +176,7 @@ impl Worker {
         if self.delays_steals() && !self.lasts(victim, is_over) {
             return None;
         }
-        self.forks_left.set(0);
+        self.forks_skipped.set(0);
         let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
         // If the victim does not fork again, its private forks need a worker that forces them. (A
         // thief that is a searcher also looks for them when it stops searching.)
@@ -191,8 +191,8 @@ impl Worker {
     /// ones may be as well. (The owner may also take back a long fork soon. So after some skipped
     /// steals this returns `true` at once.)
     fn lasts(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let left = self.forks_left.get();
-        if left == MOST_FORKS_LEFT {
+        let skipped = self.forks_skipped.get();
+        if skipped == MOST_FORKS_SKIPPED {
             return true;
         }
         let (published, start) = (victim.forks.published(), ticks());
@@ -206,7 +206,7 @@ impl Worker {
         // The owner takes back its newest fork first, so if more are public than it has published
         // since, an older one is left.
         let lasts = victim.forks.public() > victim.forks.published().wrapping_sub(published);
-        self.forks_left.set(left + 1);
+        self.forks_skipped.set(skipped + 1);
         lasts
     }
 
@@ -250,17 +250,17 @@ impl Worker {
     }
 
     /// Returns `true` to leave `victim` its only task. Before that, waits for a while, or until
-    /// there is other work or `is_over`: each look slows the victim down. After [`MOST_TASKS_LEFT`]
-    /// times it returns `false`, since the task may be a long one that the victim spawned before a
-    /// chain and will run after it.
+    /// there is other work or `is_over`: each look slows the victim down. After
+    /// [`MOST_TASKS_SKIPPED`] times it returns `false`, since the task may be a long one that the
+    /// victim spawned before a chain and will run after it.
     fn leaves_one(&self, victim: &Worker, is_over: impl Fn() -> bool) -> bool {
-        let left = self.tasks_left.get();
-        if left >= MOST_TASKS_LEFT {
-            self.tasks_left.set(0);
+        let skipped = self.tasks_skipped.get();
+        if skipped >= MOST_TASKS_SKIPPED {
+            self.tasks_skipped.set(0);
             return false;
         }
-        self.tasks_left.set(left + 1);
-        let (start, limit) = (ticks(), STEAL_COST * u64::from(left + 1));
+        self.tasks_skipped.set(skipped + 1);
+        let (start, limit) = (ticks(), STEAL_COST * u64::from(skipped + 1));
         let others_show = |it: &Worker| it.index != victim.index && it.shows_work();
         let sees_work = || self.sees_own_work() || self.others().any(others_show);
         while ticks().wrapping_sub(start) < limit && !is_over() && !sees_work() {
@@ -320,7 +320,7 @@ impl Worker {
         }
     }
 
-    /// Returns whether other workers have private forks, which are then to be taken by force.
+    /// Returns whether other workers have private forks. If so, the next search forces them.
     pub(super) fn look_for_private(&self) -> bool {
         let forces = self.others().next().is_some() && self.heavy_fence() && self.sees_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
@@ -349,7 +349,7 @@ impl Worker {
     }
 
     /// Returns whether some worker has private forks, and has neither forked nor ended a fork since
-    /// the last call. Then its forks are to be taken by force. (Force takes some microseconds and
+    /// the last call. If so, the next search forces them. (Force takes some microseconds and
     /// interrupts every busy worker. An owner that forks at all answers sooner.)
     pub(super) fn sees_silent(&self) -> bool {
         let [index, head, top] = &self.suspect;
@@ -384,7 +384,7 @@ impl Worker {
         self.all_from_random().any(|other| self.sleep().is_at_work(other.index))
     }
 
-    /// Whether a look has decided to force, and `forced` was not called since.
+    /// Whether a look has decided that the next search forces, and `forced` was not called since.
     pub(super) fn is_to_force(&self) -> bool {
         self.forces.load(Ordering::Relaxed) != 0
     }
@@ -441,8 +441,8 @@ impl Worker {
     }
 
     /// All other workers that are not parked, from a random one on. (If a look stopped after 16 of
-    /// them, the last of 64 and 128 scoped tasks that sleep would begin after 1.2 and 1.35 times as
-    /// long: medians, on two shared virtual cores.)
+    /// them, the last of 64 and 128 scoped tasks that sleep would begin 1.2 and 1.35 times as late:
+    /// medians, on two shared virtual cores.)
     pub(super) fn others(&self) -> impl Iterator<Item = &Worker> {
         let sleep = self.sleep();
         self.all_from_random().filter(move |other| !sleep.is_parked(other.index))

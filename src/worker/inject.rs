@@ -107,7 +107,7 @@ impl Registry {
     pub(crate) fn submit_as(&self, is_cross_job: bool, caller: Option<&Worker>, job: JobRef) {
         match is_cross_job {
             true => {
-                Worker::bequeath(caller, &job);
+                Worker::pass_priority(caller, &job);
                 self.inject_cross_job(job);
             }
             false => self.submit(caller, job),
@@ -125,7 +125,7 @@ impl Registry {
     ) -> JobRef {
         match caller {
             Some(worker) => {
-                Worker::bequeath(caller, &job);
+                Worker::pass_priority(caller, &job);
                 fifos.push(self.workers.len(), worker.index(), job)
             }
             None => job,

@@ -155,7 +155,7 @@ impl Worker {
         outer
     }
 
-    pub(crate) fn set_word(&self, outer: usize) {
-        self.tag.store(outer, Ordering::Relaxed);
+    pub(crate) fn set_word(&self, word: usize) {
+        self.tag.store(word, Ordering::Relaxed);
     }
 }

@@ -107,13 +107,14 @@ impl Registry {
         if caller.is_none() && !Worker::is_on_pools_thread() {
             return self.inject_from_anywhere(job);
         }
-        Worker::bequeath(caller, &job);
-        self.submit_as_it_is(caller, job);
+        Worker::pass_priority(caller, &job);
+        self.submit_prioritized(caller, job);
     }
 
-    /// Queues a task with the priority that it has: at `caller`, the calling worker of this pool,
-    /// or in an injector if there is none or the task has another priority than the caller.
-    pub(crate) fn submit_as_it_is(&self, caller: Option<&Worker>, job: JobRef) {
+    /// Queues a task whose priority is set: at `caller`, the calling worker of this pool. If there
+    /// is none, or the task has another priority than the caller, in an injector or as a cross-pool
+    /// job.
+    pub(crate) fn submit_prioritized(&self, caller: Option<&Worker>, job: JobRef) {
         match (caller, job.priority()) {
             (Some(worker), Priority::Normal) => worker.push_task(job),
             (Some(worker), priority) if priority == worker.priority() => worker.push_own(job),
@@ -129,9 +130,9 @@ impl Registry {
 }
 
 impl Worker {
-    /// Gives a new job the priority of its spawner: the worker `spawner` of the job's pool, else
-    /// the calling thread.
-    pub(crate) fn bequeath(spawner: Option<&Worker>, job: &JobRef) {
+    /// Gives a new job the priority of its spawner: of the worker `spawner`, which is one of the
+    /// job's pool, else of the calling thread.
+    pub(crate) fn pass_priority(spawner: Option<&Worker>, job: &JobRef) {
         job.set_priority(spawner.map_or_else(Worker::current_priority, Worker::priority));
     }
 

@@ -110,11 +110,11 @@ pub(crate) struct Worker {
     pub(super) jobs_taken: Cell<u32>,
     /// The time of the last steal, by `ticks`; 0 after `last_steal_was_short` was set for it.
     pub(super) stolen: Cell<u64>,
-    /// Whether the job of the last steal was too short. How many forks, and how often a victim's
-    /// only task, this worker has left since for that reason, in a row.
+    /// Whether the job of the last steal was too short. If so, how many forks, and how many only
+    /// tasks of victims, this worker has skipped since, in a row.
     pub(super) last_steal_was_short: Cell<bool>,
-    pub(super) forks_left: Cell<u32>,
-    pub(super) tasks_left: Cell<u32>,
+    pub(super) forks_skipped: Cell<u32>,
+    pub(super) tasks_skipped: Cell<u32>,
     /// A worker with private forks that may be silent: its index, and its progress when it was
     /// seen. (Atomics, since the core may be lent while its thread looks.)
     pub(super) suspect: [AtomicUsize; 3],
@@ -239,8 +239,8 @@ impl Worker {
             jobs_taken: Cell::new(0),
             stolen: Cell::new(0),
             last_steal_was_short: Cell::new(true),
-            forks_left: Cell::new(0),
-            tasks_left: Cell::new(0),
+            forks_skipped: Cell::new(0),
+            tasks_skipped: Cell::new(0),
             suspect: [usize::MAX, 0, 0].map(AtomicUsize::new),
             forces: AtomicU32::new(0),
             forks_seen: AtomicUsize::new(0),

@@ -15,8 +15,7 @@
 //! sleeps, even if there is no work yet. In a pool that has ended, no thread would take the core.
 //! There the waiter runs any job, and sleeps as in a free wait.
 //!
-//! A *pinned* job (of a broadcast or a gang) is for one worker alone. Every wait of that worker
-//! takes it.
+//! A *pinned* job (of a broadcast or a gang) is for one worker alone.
 //!
 //! A *cross-pool job* is a job that a thread W of another pool asks this pool to run:
 //! 1. a job that W hands over and waits for (`install` and similar calls);
@@ -24,13 +23,13 @@
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Cross-pool jobs have queues of their own, one for each priority. Every wait takes from these.
-//! (Under `WaitPolicy::OwnDescendants`, a wait for the worker's own pool takes only cross-pool jobs
-//! that are descendants of what it waits for.) If the rules for other jobs allow a cross-pool job
-//! or a pinned job to run on top of the wait, the worker runs it there. If not, the worker hands
-//! off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job, which no
-//! other worker can run, also between two jobs every so often. That thread runs such jobs, and then
-//! passes the core on to a thread that waits without a core.
+//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to these and to
+//! the worker's pinned jobs. (Under `WaitPolicy::OwnDescendants`, a wait for the worker's own pool
+//! takes only cross-pool jobs that are descendants of what it waits for.) If the rules for other
+//! jobs allow such a job to run on top of the wait, the worker runs it there. If not, the worker
+//! hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job,
+//! which no other worker can run, also after each `injector_interval` jobs. That thread runs such
+//! jobs, and then passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
@@ -226,7 +225,7 @@ impl Worker {
         !self.pinned.is_empty() && !self.may_run_any(wait)
     }
 
-    /// Runs a pinned job, or hands off the core for it.
+    /// Runs a pinned job on top of this wait, or hands off the core for it.
     fn serve_pinned(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
         match self.pinned_in_wait(wait, hand_offs) {
             Some(job) => {
@@ -325,21 +324,15 @@ impl Worker {
         match self.looks_aside() {
             Aside::Nowhere if takes_any => self.newest_task(),
             Aside::Nowhere => self.own_newest_task(wait, most),
-            aside => self.own_task_aside(wait, most, aside),
+            Aside::FromOutside => self.own_normal_task(wait, most, true),
+            Aside::ByPriority { from_outside } => {
+                self.own_task_by_priority(wait, most, from_outside)
+            }
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn own_task_aside(&self, wait: &impl Wait, most: usize, aside: Aside) -> Option<JobRef> {
-        match aside {
-            Aside::ByPriority { from_outside } => {
-                self.own_task_by_priority(wait, most, from_outside)
-            }
-            aside => self.own_normal_task(wait, most, matches!(aside, Aside::FromOutside)),
-        }
-    }
-
     pub(super) fn own_normal_task(
         &self,
         wait: &impl Wait,
@@ -433,7 +426,7 @@ impl Worker {
         None
     }
 
-    /// Whether a worker that is about to sleep in this wait must not.
+    /// Whether a worker that is about to sleep in this wait must stay awake.
     fn must_leave(&self, wait: &impl Wait) -> bool {
         wait.done() || self.is_wanted()
     }
@@ -464,21 +457,22 @@ impl Worker {
         let (sleep, kind) = (self.sleep(), self.restricted(wait));
         sleep.announce(self.index, kind, false);
         let seen = self.look_restricted(wait, hand_offs);
-        if let Seen::Nothing = seen {
-            self.note(Activity::Blocked);
-            sleep.sleep(self.index, kind);
-            self.note_awake(true);
-            self.counters.wakes.add(1);
-            return;
+        if !matches!(seen, Seen::Nothing) {
+            sleep.leave(self.index, kind);
         }
-        sleep.leave(self.index, kind);
         match seen {
+            Seen::Nothing => {
+                self.note(Activity::Blocked);
+                sleep.sleep(self.index, kind);
+                self.note_awake(true);
+                self.counters.wakes.add(1);
+            }
             Seen::Job(job) => {
                 self.stop_searching();
                 self.run_in_wait(job, wait, || None);
             }
             Seen::OthersJob => self.leave_to_spare(wait, hand_offs),
-            Seen::Nothing | Seen::Reason => {}
+            Seen::Reason => {}
         }
     }
 
@@ -491,7 +485,7 @@ impl Worker {
         }
     }
 
-    /// What wakes a worker in this wait, which must not run any job.
+    /// What wakes a worker in this wait, which may run only some jobs.
     fn restricted(&self, wait: &impl Wait) -> Kind<'static> {
         if wait.is_for_other_pool() {
             return Kind::Restricted { tags: [None, None], takes_cross_jobs: true };
@@ -504,8 +498,8 @@ impl Worker {
     /// Step 2 of parking in this wait.
     fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
         if !wait.is_for_other_pool() {
-            // Public jobs may all be ones that it may not run, while those that it may are private.
-            // (An owner without a public fork publishes the next one: this closes its gate.)
+            // The jobs that it may run may be private, behind public ones that it may not run. So
+            // it asks owners without public forks for the next one, and prepares to force.
             self.others().for_each(|owner| _ = owner.shows_work());
             self.look_for_private();
         }
@@ -546,11 +540,11 @@ enum Seen {
     OthersJob,
 }
 
-/// What a wait remembers of its attempts to hand off the core for cross-pool jobs.
+/// What a wait remembers of jobs that must not run on top of it: cross-pool jobs and pinned jobs.
 #[derive(Default)]
 struct HandOffs {
     /// Whether the core could not be handed off. Then such jobs run on top of the wait.
     is_refused: bool,
-    /// Whether the wait has left such a job in the pool's queue of cross-pool jobs.
+    /// Whether the wait has left a cross-pool job in its queue.
     has_left_job: bool,
 }

@@ -11,8 +11,8 @@ use crate::sync::fence;
 const MOST_WOKEN: usize = 2;
 /// If long jobs are expected, a worker with public jobs wakes workers until at most this many
 /// search. (A worker that was woken may start late, on the same processor. Without this, the last
-/// of 16 or 32 items of a loop that sleep begins after 1.2 times as long, and that of a join tree
-/// of 16 after 1.3 times: medians on two shared virtual cores.)
+/// of 16 or 32 items of a loop that sleep begins 1.2 times as late, and that of a join tree of 16
+/// 1.3 times: medians on two shared virtual cores.)
 const MOST_WOKEN_AHEAD: usize = 6;
 
 impl Worker {
@@ -50,7 +50,7 @@ impl Worker {
     /// If long jobs are expected, wakes workers for this worker's public jobs, since a worker that
     /// was woken before may start late. Wakes one more, which is then awake when a thief publishes
     /// the next job. (Without that one, if each thief of a fork makes the next fork, the last of 16
-    /// and 64 items begins after 1.6 and 1.8 times as long.)
+    /// and 64 items begins 1.6 and 1.8 times as late.)
     pub(super) fn wake_ahead(&self) {
         if self.registry().callers.expect() == Length::Long {
             let public = self.forks.public() + self.public_tasks();

@@ -53,7 +53,7 @@ impl FutureHead {
         match (caller, priority) {
             (Some(worker), Priority::Normal) if is_last => worker.push_last(job),
             (Some(_), _) if is_last => registry.queue_injected(job),
-            _ => registry.submit_as_it_is(caller, job),
+            _ => registry.submit_prioritized(caller, job),
         }
     }
 
