@@ -11,9 +11,6 @@ use super::sort::Sort;
 use crate::current_num_threads;
 use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-/// One thread sorts a slice of up to this length. (Keys that are worth being kept take some time.)
-const GRAIN: usize = 512;
-
 /// Sorts `v` by `key`. Elements with equal keys keep their order. After a panic, `v` is as it was.
 pub(super) fn sort_by_cached_key<T, K, F>(v: &mut [T], key: &F)
 where
@@ -25,7 +22,9 @@ where
         // There may be more of them than there is memory for keys.
         return;
     }
-    if v.len() <= GRAIN || current_num_threads() == 1 {
+    // The keys of a short slice are computed in parallel as well: keys that are worth being kept
+    // take some time.
+    if v.len() < 2 || current_num_threads() == 1 {
         v.sort_by_cached_key(key);
     } else if u32::try_from(v.len()).is_ok() {
         sort_with::<T, K, u32, F>(v, key);

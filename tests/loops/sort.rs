@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::common::{boom, failed_with, pool, watchdog};
@@ -92,6 +93,24 @@ fn equal_elements_keep_their_order() {
             check(|v| v.par_sort_by_cached_key(|pair| pair.0.to_string().len() as u64 + pair.0));
         }
     }
+}
+
+/// Each key waits for the other, so two workers have to compute them.
+#[test]
+fn the_keys_of_short_slices_are_computed_in_parallel() {
+    if crate::common::is_simulated_without(crate::common::THREADS) {
+        return;
+    }
+    let _watchdog = watchdog();
+    let both = Barrier::new(2);
+    let mut v = [2, 1];
+    pool(2).install(|| {
+        v.par_sort_by_cached_key(|n| {
+            both.wait();
+            *n
+        });
+    });
+    assert_eq!(v, [1, 2]);
 }
 
 #[test]
