@@ -403,7 +403,9 @@ where
             let item = match next.and_then(Iterator::next) {
                 Some(Ok(item)) => item,
                 Some(Err(error)) => {
-                    self.run.fail(0, self.hot.state.lock().next, error);
+                    let number = self.hot.state.lock().next;
+                    // Without the lock, since this may drop the error.
+                    self.run.fail(0, number, error);
                     continue;
                 }
                 None => {

@@ -1,6 +1,7 @@
 //! Pipelines take each item through all stages once, in order where that is asked for. They never
 //! have more items in flight than the bound.
 
+use std::error::Error;
 use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use filch::pipeline::{PipelineError, StageKind, chunks};
 use filch::{CancelReason, CancelToken, JoinHandle, pipeline, try_pipeline};
@@ -389,6 +391,61 @@ fn a_source_that_fails_at_once_is_an_error() {
         let panicking = || pipeline(std::iter::from_fn(|| -> Option<u8> { boom(5) })).run();
         assert_eq!(caught(|| caller.run(&pool, panicking)), 5);
     }
+}
+
+/// An error that the source returns after the pipeline was cancelled. Its drop needs both workers.
+#[derive(Debug)]
+struct Unwanted(Arc<AtomicUsize>);
+
+impl Error for Unwanted {}
+
+impl fmt::Display for Unwanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unwanted")
+    }
+}
+
+impl Drop for Unwanted {
+    fn drop(&mut self) {
+        self.0.store(3, Ordering::SeqCst);
+        filch::broadcast(|_| ());
+    }
+}
+
+/// An item that is dropped since the pipeline was cancelled.
+struct Dropped<'a>(&'a AtomicUsize);
+
+impl Drop for Dropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(2, Ordering::SeqCst);
+        wait_for_step(self.0, 3);
+    }
+}
+
+fn wait_for_step(step: &AtomicUsize, number: usize) {
+    while step.load(Ordering::SeqCst) < number {
+        step_aside();
+    }
+}
+
+#[test]
+fn the_drop_of_a_late_error_may_wait_for_workers() {
+    let _watchdog = watchdog();
+    let (token, step) = (CancelToken::new(), Arc::new(AtomicUsize::new(0)));
+    let fail = || {
+        token.cancel();
+        step.store(1, Ordering::SeqCst);
+        wait_for_step(&step, 2);
+        Err(Unwanted(step.clone()))
+    };
+    let source = iter::once_with(|| Ok(Dropped(&step))).chain(iter::once_with(fail));
+    let stage = |item| {
+        wait_for_step(&step, 1);
+        item
+    };
+    let stages = try_pipeline(source).parallel(stage).parallel(drop);
+    let result = pool(2).install(|| stages.cancel_with(&token).run());
+    assert!(result.unwrap_err().is_cancelled());
 }
 
 #[test]
