@@ -126,7 +126,13 @@ impl Worker {
                 return Look::Quiet;
             }
         }
-        if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
+        if self.may_watch() { Look::OthersFork } else { Look::Quiet }
+    }
+
+    /// Whether a worker that parks may become the sentry: other workers have forked since the last
+    /// call, or have private forks.
+    pub(super) fn may_watch(&self) -> bool {
+        self.see_others_fork() || self.sees_hidden()
     }
 
     /// Parks until the thread `me` has its core and is a searcher. Returns `false` if the pool has

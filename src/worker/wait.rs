@@ -439,7 +439,8 @@ impl Worker {
         self.counters.parks.count();
         let look = |moment| if self.must_leave(wait) { Look::Work } else { self.look(moment) };
         let commit = || self.note(Activity::Blocked);
-        let parked = self.sleep().park(self.index, Kind::Blocked, true, look, commit);
+        let watches = self.may_watch();
+        let parked = self.sleep().park(self.index, Kind::Blocked, watches, look, commit);
         self.counters.wakes.add(parked.into());
         self.note_awake(true);
     }
