@@ -22,7 +22,7 @@ use crate::sim;
 use crate::sleep::{CoreThread, Kind, Look};
 use crate::sync::Ordering;
 
-const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
+pub(super) const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// If a job from outside ends a sleep that was shorter than this, the next look takes `LONG_LOOK`
 /// rounds, less those that only pause. (A task of tokio's that awaits one closure after another
 /// then takes .6 to .9 of the time and .9 to 1.15 of the processor time.)
@@ -126,7 +126,13 @@ impl Worker {
                 return Look::Quiet;
             }
         }
-        if self.see_others_fork() || self.sees_hidden() { Look::OthersFork } else { Look::Quiet }
+        if self.may_watch() { Look::OthersFork } else { Look::Quiet }
+    }
+
+    /// Whether a worker that parks may become the sentry: other workers have forked since the last
+    /// call, or have private forks.
+    pub(super) fn may_watch(&self) -> bool {
+        self.see_others_fork() || self.sees_hidden()
     }
 
     /// Parks until the thread `me` has its core and is a searcher. Returns `false` if the pool has
