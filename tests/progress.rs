@@ -453,12 +453,20 @@ fn outside_calls_get_through_to_saturated_workers() {
 
 /// `work` occupies the pool until a caller from outside has been served.
 fn check_late_caller(threads: usize, work: impl Fn(&Flag) + Sync) {
-    let (pool, flag) = (pool(threads), Flag::new());
-    thread::scope(|s| {
-        s.spawn(|| pool.install(|| work(&flag)));
-        rest(Duration::from_millis(5));
-        pool.install(|| flag.raise());
-    });
+    let pool = pool(threads);
+    // The caller installs its job, or joins it.
+    for joins in [false, true] {
+        let flag = Arc::new(Flag::new());
+        let theirs = flag.clone();
+        thread::scope(|s| {
+            s.spawn(|| pool.install(|| work(&flag)));
+            rest(Duration::from_millis(5));
+            match joins {
+                true => pool.spawn(move || theirs.raise()).join().unwrap(),
+                false => pool.install(|| theirs.raise()),
+            }
+        });
+    }
 }
 
 #[test]

@@ -27,16 +27,12 @@ use crate::job::{Priority, tag_of};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
-use crate::worker::callers::Length;
+use crate::worker::callers::{LATE, Length};
 use crate::worker::shared::Registry;
 use crate::worker::{
     Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
     with_span,
 };
-
-/// After this long, and then at this interval, a caller from outside asks again for its job to
-/// begin.
-const LATE: Duration = Duration::from_millis(4);
 
 impl Registry {
     /// Runs `op` as a worker of this pool: on the calling thread if it is such a worker or can

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::JoinError;
 use super::block::{Task, TaskHead, is_empty_entry};
@@ -18,6 +19,7 @@ use crate::latch::{Awaited, AwaitedTask, EXTERNAL, JobName};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
+use crate::worker::callers::LATE;
 use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 use crate::worker::timing::Queued;
@@ -234,6 +236,20 @@ impl<T> Awaitable for Handle<T> {
 
     fn pool(&self) -> usize {
         self.pool.addr()
+    }
+
+    fn ask_again(&self) -> Option<Duration> {
+        // The pool is in the list until the task has ended.
+        let registry = pools::registry_at(self.pool.addr())?;
+        let head = self.head();
+        let asks = !head.state.is_claimed() && Priority::of(head.word()) > Priority::Low;
+        match asks {
+            true => registry.request_injected(),
+            // (Another caller that still waits repeats its request.)
+            false => registry.withdraw_request(),
+        }
+        outcome::discard(registry);
+        asks.then_some(LATE)
     }
 
     fn tag(&self) -> Option<usize> {

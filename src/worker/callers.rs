@@ -34,6 +34,9 @@ use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::os::generation::PerProcess;
 use crate::sync::{Ordering, spin_loop, spin_or_yield};
 
+/// After this long, and then at this interval, a caller from outside asks again for its job to
+/// begin.
+pub(crate) const LATE: Duration = Duration::from_millis(4);
 /// A job that takes longer is worth a second worker at once. (It takes about as long to wake one.)
 const SHORT: u64 = 50 * TICKS_PER_MICROSECOND;
 /// In a job that takes longer, workers may share a processor, or sleep.

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Worker;
+use super::callers::LATE;
 use crate::latch::{Awaited, EXTERNAL, Wait};
+use crate::sim;
 use crate::sleep::{Event, Sleeper};
 use crate::sync::{Parker, wait_outside};
 
@@ -29,11 +31,21 @@ pub(crate) trait Awaitable {
         Awaited::Task(None)
     }
 
+    /// Called by a caller from outside that has waited for [`LATE`]. Asks the pool to begin what
+    /// provides the result, and returns when to ask again, if ever.
+    fn ask_again(&self) -> Option<Duration> {
+        None
+    }
+
     /// Waits. A worker works meanwhile, and any other thread sleeps.
     fn wait_for(&self) {
         let Some(worker) = Worker::current() else {
             let parker = Parker::new();
             if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
+                // (Nothing that a seed decides may depend on the time, and a model has none.)
+                if !sim::takes_turns() && !cfg!(loom) {
+                    park_with_calls(&parker, LATE, || self.is_there(), || self.ask_again());
+                }
                 wait_outside(&parker, self.pool(), || self.is_there());
             }
             return;
@@ -103,13 +115,7 @@ impl Event {
     /// each interval that `call` returns, until `call` returns `None`.
     pub(crate) fn wait_with_calls(&self, first: Duration, call: impl Fn() -> Option<Duration>) {
         self.wait_outside(|parker| {
-            let mut next = Some(first);
-            while let Some(interval) = next.filter(|_| !self.has_happened()) {
-                parker.park_timeout(interval);
-                if !self.has_happened() {
-                    next = call();
-                }
-            }
+            park_with_calls(parker, first, || self.has_happened(), call);
             true
         });
     }
@@ -120,6 +126,22 @@ impl Event {
         self.register(Sleeper::Outside(parker.unparker().clone()));
         if ask(&parker) {
             wait_outside(&parker, self.pool(), || self.has_happened());
+        }
+    }
+}
+
+/// Parks until `done`, or until `call` returns `None`: see `Event::wait_with_calls`.
+fn park_with_calls(
+    parker: &Parker,
+    first: Duration,
+    done: impl Fn() -> bool,
+    call: impl Fn() -> Option<Duration>,
+) {
+    let mut next = Some(first);
+    while let Some(interval) = next.filter(|_| !done()) {
+        parker.park_timeout(interval);
+        if !done() {
+            next = call();
         }
     }
 }
