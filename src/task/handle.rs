@@ -170,10 +170,16 @@ impl<T> Handle<T> {
         }
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
+        // Once the workers have ended, none takes a request. Then the task has ended as well, unless
+        // a guest is to run it.
+        let keeper = registry.keep_workers();
+        let may_run = keeper.is_some() || registry.has_guest();
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
+        let request = || unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
+        let requested = may_run.then(request);
+        drop(keeper);
         outcome::discard(registry);
-        Some(requested)
+        requested
     }
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end
