@@ -584,3 +584,36 @@ fn the_order_is_the_same_for_the_same_seed() {
     assert_eq!(orders, (0..10).map(run).collect::<Vec<_>>());
     assert!(orders.iter().any(|order| *order != orders[0]), "all seeds lead to the same order");
 }
+
+/// The only worker of `b` waits for `a`, whose worker spawns tasks in `b`.
+#[cfg(feature = "deterministic")]
+#[test]
+fn tasks_in_order_from_another_pool_begin_in_order() {
+    let _watchdog = watchdog();
+    if common::is_simulated() {
+        return;
+    }
+    for seed in 0..20 {
+        let new_pool = |seed| {
+            let builder = filch::ThreadPoolBuilder::new().num_threads(1).deterministic(seed);
+            Arc::new(builder.build().unwrap())
+        };
+        let (a, b, order) = (new_pool(seed), new_pool(seed + 1), Order::default());
+        let (its_b, its_order) = (b.clone(), order.clone());
+        let waits = b.spawn(move || {
+            let note = |number| {
+                let order = its_order.clone();
+                move || order.0.lock().unwrap().push((Normal, number))
+            };
+            a.install(|| {
+                (0..4).for_each(|number| its_b.spawn_fifo(note(number)));
+                its_b.in_place_scope(|s| (4..8).for_each(|number| s.spawn_fifo(note(number))));
+            });
+            drop(its_b);
+        });
+        waits.join().unwrap();
+        drop(b);
+        let expected: Vec<_> = (0..8).map(|number| (Normal, number)).collect();
+        assert_eq!(order.take(), expected, "seed {seed}");
+    }
+}

@@ -1,25 +1,26 @@
-//! The pinned queue: the jobs that are for one worker only, in the order in which they were pinned.
+//! The queue of a worker's pinned jobs, and that of a pool's cross-pool jobs of one priority: in
+//! the order in which they were pushed.
 #![deny(unsafe_code)]
 
 use std::collections::VecDeque;
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
-/// A queue from which the first job can be looked at before it is taken.
-pub(crate) struct PinnedQueue<J> {
+/// A queue from which jobs can be looked at before one is taken.
+pub(crate) struct JobQueue<J> {
     jobs: Mutex<VecDeque<J>>,
     /// How many jobs there are. Relaxed: a thread that parks after it has seen none is woken by the
-    /// one that pins the next (lemma 10 of `sleep/mod.rs`).
+    /// one that pushes the next (lemmas 1, 5 and 10 of `sleep/mod.rs`).
     len: AtomicUsize,
 }
 
-impl<J> Default for PinnedQueue<J> {
+impl<J> Default for JobQueue<J> {
     fn default() -> Self {
-        PinnedQueue { jobs: Mutex::default(), len: AtomicUsize::new(0) }
+        JobQueue { jobs: Mutex::default(), len: AtomicUsize::new(0) }
     }
 }
 
-impl<J> PinnedQueue<J> {
+impl<J> JobQueue<J> {
     /// Any thread may call this.
     pub(crate) fn push(&self, job: J) {
         let mut jobs = self.jobs.lock();
@@ -27,18 +28,16 @@ impl<J> PinnedQueue<J> {
         self.len.store(jobs.len(), Ordering::Relaxed);
     }
 
-    /// Takes the first job, if `may_take` returns `true` for it.
-    pub(crate) fn pop_if(&self, may_take: impl FnOnce(&J) -> bool) -> Option<J> {
+    /// Takes the first job for which `may_take` returns `true`, if that is one of the first `most`.
+    pub(crate) fn pop_if(&self, most: usize, may_take: impl FnMut(&J) -> bool) -> Option<J> {
         if self.is_empty() {
             return None;
         }
         let mut jobs = self.jobs.lock();
-        if !jobs.front().is_some_and(may_take) {
-            return None;
-        }
-        let first = jobs.pop_front();
+        let index = jobs.iter().take(most).position(may_take)?;
+        let job = jobs.remove(index);
         self.len.store(jobs.len(), Ordering::Relaxed);
-        first
+        job
     }
 
     pub(crate) fn len(&self) -> usize {
