@@ -598,22 +598,24 @@ fn tasks_in_order_from_another_pool_begin_in_order() {
             let builder = filch::ThreadPoolBuilder::new().num_threads(1).deterministic(seed);
             Arc::new(builder.build().unwrap())
         };
-        let (a, b, order) = (new_pool(seed), new_pool(seed + 1), Order::default());
-        let (its_b, its_order) = (b.clone(), order.clone());
+        let (a, b) = (new_pool(seed), new_pool(seed + 1));
+        let orders = [Order::default(), Order::default()];
+        let (its_b, its_orders) = (b.clone(), orders.clone());
         let waits = b.spawn(move || {
-            let note = |number| {
-                let order = its_order.clone();
+            let note = |order: &Order, number| {
+                let order = order.clone();
                 move || order.0.lock().unwrap().push((Normal, number))
             };
+            let [free, scoped] = &its_orders;
             a.install(|| {
-                (0..4).for_each(|number| its_b.spawn_fifo(note(number)));
-                its_b.in_place_scope(|s| (4..8).for_each(|number| s.spawn_fifo(note(number))));
+                (0..4).for_each(|number| its_b.spawn_fifo(note(free, number)));
+                its_b.in_place_scope(|s| (0..4).for_each(|it| s.spawn_fifo(note(scoped, it))));
             });
             drop(its_b);
         });
         waits.join().unwrap();
         drop(b);
-        let expected: Vec<_> = (0..8).map(|number| (Normal, number)).collect();
-        assert_eq!(order.take(), expected, "seed {seed}");
+        let expected: Vec<_> = (0..4).map(|number| (Normal, number)).collect();
+        assert_eq!(orders.map(|order| order.take()), [(); 2].map(|()| expected.clone()), "{seed}");
     }
 }

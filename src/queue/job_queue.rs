@@ -40,6 +40,11 @@ impl<J> JobQueue<J> {
         job
     }
 
+    /// Whether there is a first job, and it `is` so.
+    pub(crate) fn first_is(&self, is: impl FnOnce(&J) -> bool) -> bool {
+        !self.is_empty() && self.jobs.lock().front().is_some_and(is)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }

@@ -9,6 +9,10 @@ use crate::latch::Wait;
 use crate::sleep::Kind;
 use crate::sync::Ordering;
 
+/// Among how many cross-pool jobs of a priority a wait looks for one that may run on top of it. (A
+/// task that another pool spawns and joins is two: itself, and the request of its joiner.)
+const MOST_SEEN: usize = 16;
+
 /// What a worker sees before it sleeps in a restricted wait.
 enum Seen {
     Nothing,
@@ -32,13 +36,15 @@ impl Worker {
         }
     }
 
-    /// Takes the next pinned job, if it may run on top of this wait. (See `may_take`.)
+    /// Takes the next pinned job, if it may run on top of this wait or the core cannot be handed
+    /// off for it. If not, the worker hands off its core before it sleeps, or earlier.
     pub(super) fn pinned_in_wait(&self, wait: &impl Wait, is_refused: bool) -> Option<JobRef> {
-        self.pop_pinned_if(|job| self.may_take(job, wait, is_refused))
+        let keeps_core = !self.may_hand_off(is_refused);
+        self.pop_pinned_if(|job| keeps_core || self.may_run_on_top(job, wait))
     }
 
-    /// Takes the next cross-pool job, if it may run on top of this wait; under `OwnDescendants`, in
-    /// a wait for this pool, the first that is a descendant of what is awaited.
+    /// Likewise for a cross-pool job, of which it may take a later one. Under `OwnDescendants`, a
+    /// wait for this pool takes only descendants of what is awaited.
     pub(super) fn cross_job_in_wait(&self, wait: &impl Wait, is_refused: bool) -> Option<JobRef> {
         if self.may_run_any(wait) {
             // `find_in_wait` and `lower_in_wait` take it, in the order of the priorities.
@@ -46,15 +52,9 @@ impl Worker {
         } else if self.waits_for_own_work() && !wait.is_for_other_pool() {
             self.cross_job_if(usize::MAX, |job| self.may_run(job, wait))
         } else {
-            self.cross_job_if(1, |job| self.may_take(job, wait, is_refused))
+            let near = self.cross_job_if(MOST_SEEN, |job| self.may_run_on_top(job, wait));
+            near.or_else(|| if self.may_hand_off(is_refused) { None } else { self.cross_job() })
         }
-    }
-
-    /// Whether this worker takes the job, a cross-pool job or a pinned job: it may run on top of
-    /// this wait, or the core cannot be handed off for it. If not, the job stays in its queue, and
-    /// the worker hands off its core before it sleeps, or earlier.
-    fn may_take(&self, job: &JobRef, wait: &impl Wait, is_refused: bool) -> bool {
-        self.may_run_on_top(job, wait) || !self.may_hand_off(is_refused)
     }
 
     fn may_hand_off(&self, is_refused: bool) -> bool {
@@ -135,9 +135,12 @@ impl Worker {
         if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, is_refused)) {
             return Seen::Job(job);
         }
-        let is_left = || !self.pinned.is_empty() || self.sees_stray_pinned();
-        let is_left = || is_left() || self.registry().has_cross_job();
-        let work_waits = || is_left() || wait.is_external() || self.is_missed();
+        // (A cross-pool job that may run here has come meanwhile, and wakes a worker.)
+        let is_far = |job: &JobRef| !self.may_run_on_top(job, wait);
+        let cross_job_waits = || self.registry().cross_jobs.iter().any(|it| it.first_is(is_far));
+        let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
+        let work_waits =
+            || cross_job_waits() || pinned_job_waits() || wait.is_external() || self.is_missed();
         if self.may_hand_off(is_refused) && work_waits() {
             return Seen::OthersJob;
         }

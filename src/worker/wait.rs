@@ -23,14 +23,14 @@
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to the first job
-//! of each, and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait for
-//! the worker's own pool takes the first cross-pool job that is a descendant of what it waits for.)
+//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to the first
+//! jobs of these and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
+//! for the worker's own pool takes only cross-pool jobs that are descendants of what it waits for.)
 //! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it there.
-//! If not, the job stays the first, and the worker hands off its core to a spare thread
-//! (`hand_off.rs`): before it sleeps, and for a pinned job, which no other worker can run, also
-//! after each `injector_interval` jobs. That thread runs such jobs, and then passes the core on to a
-//! thread that waits without a core.
+//! If not, the job stays in its place, since jobs of one spawner begin in order, and the worker
+//! hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job,
+//! which no other worker can run, also after each `injector_interval` jobs. That thread runs such
+//! jobs, and then passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
