@@ -584,3 +584,38 @@ fn the_order_is_the_same_for_the_same_seed() {
     assert_eq!(orders, (0..10).map(run).collect::<Vec<_>>());
     assert!(orders.iter().any(|order| *order != orders[0]), "all seeds lead to the same order");
 }
+
+/// The only worker of `b` waits for `a`, whose worker spawns tasks in `b`.
+#[cfg(feature = "deterministic")]
+#[test]
+fn tasks_in_order_from_another_pool_begin_in_order() {
+    let _watchdog = watchdog();
+    if common::is_simulated() {
+        return;
+    }
+    for seed in 0..20 {
+        let new_pool = |seed| {
+            let builder = filch::ThreadPoolBuilder::new().num_threads(1).deterministic(seed);
+            Arc::new(builder.build().unwrap())
+        };
+        let (a, b) = (new_pool(seed), new_pool(seed + 1));
+        let orders = [Order::default(), Order::default()];
+        let (its_b, its_orders) = (b.clone(), orders.clone());
+        let waits = b.spawn(move || {
+            let note = |order: &Order, number| {
+                let order = order.clone();
+                move || order.0.lock().unwrap().push((Normal, number))
+            };
+            let [free, scoped] = &its_orders;
+            a.install(|| {
+                (0..4).for_each(|number| its_b.spawn_fifo(note(free, number)));
+                its_b.in_place_scope(|s| (0..4).for_each(|it| s.spawn_fifo(note(scoped, it))));
+            });
+            drop(its_b);
+        });
+        waits.join().unwrap();
+        drop(b);
+        let expected: Vec<_> = (0..4).map(|number| (Normal, number)).collect();
+        assert_eq!(orders.map(|order| order.take()), [(); 2].map(|()| expected.clone()), "{seed}");
+    }
+}

@@ -230,8 +230,8 @@ fn submit_ahead(registry: &Registry, job: JobRef, begun: Option<&Event>) {
     }
 }
 
-/// Like [`spawn`], but tasks that one worker of the pool spawns by this function begin in the order
-/// in which it spawned them. Returns no handle.
+/// Like [`spawn`], but tasks that one worker spawns by this function begin in the order in which it
+/// spawned them. Returns no handle.
 ///
 /// # Panics
 /// Panics if the global pool is needed and cannot be built. A panic of the task goes to the pool's

@@ -4,10 +4,10 @@
 mod deque;
 mod fast_slot;
 mod front;
+mod job_queue;
 mod join_queue;
 #[cfg(all(test, loom))]
 mod models;
-mod pinned_queue;
 #[cfg(all(test, not(loom)))]
 mod slots;
 mod spawn_queue;
@@ -15,8 +15,8 @@ mod thieves;
 
 pub(crate) use deque::{Injector, Stealer, Worker as Deque, prepare, until_sure};
 pub(crate) use front::ForkFront;
+pub(crate) use job_queue::JobQueue;
 pub(crate) use join_queue::{ForkQueue, Popped, Published};
-pub(crate) use pinned_queue::PinnedQueue;
 pub(crate) use spawn_queue::TaskQueue;
 
 use std::time::Duration;

@@ -101,8 +101,10 @@
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
 //!    jobs. Each such worker either may run any cross-pool job, or hands off its core to a thread
-//!    that may, and it looks at the cross-pool jobs in step 2. If it finds another job first, it
-//!    wakes the next worker for the cross-pool jobs that are left. Models:
+//!    that may, and it looks at the cross-pool jobs in step 2. What it must not run, it leaves
+//!    in the queue. So each such worker that sleeps has announced itself before the jobs there were
+//!    pushed. One that was woken wakes the next when it stops searching, which it does before it
+//!    runs another job, and before its wait ends. Models:
 //!    `a_cross_job_finds_a_worker_that_waits_for_another_pool`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a

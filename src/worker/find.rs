@@ -117,12 +117,11 @@ impl Worker {
 
     /// Takes the first pinned job, if `may_take` returns `true` for it.
     pub(super) fn pop_pinned_if(&self, may_take: impl Fn(&JobRef) -> bool) -> Option<JobRef> {
-        self.pinned.pop_if(&may_take).or_else(|| self.pop_stray_pinned(may_take))
+        self.pinned.pop_if(1, &may_take).or_else(|| self.pop_stray_pinned(may_take))
     }
 
     pub(super) fn cross_job_of(&self, priority: Priority) -> Option<JobRef> {
-        let cross_jobs = self.registry().cross_jobs_of(priority);
-        if cross_jobs.is_empty() { None } else { until_sure(|| cross_jobs.steal()) }
+        self.registry().cross_jobs_of(priority).pop_if(1, |_| true)
     }
 
     pub(super) fn injected(&self) -> Option<JobRef> {

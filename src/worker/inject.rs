@@ -4,7 +4,6 @@ use super::Worker;
 use super::settings::WaitPolicy;
 use super::shared::{IS_LATE, JobRef, Registry};
 use crate::job::{ANY_TAG, Priority};
-use crate::queue::Injector;
 use crate::sim;
 use crate::sleep::Relay;
 use crate::sync::{Ordering, fence};
@@ -28,15 +27,10 @@ impl Registry {
 
     /// Queues a job that a thread of another pool asks this pool to run.
     pub(crate) fn inject_cross_job(&self, job: JobRef) {
-        self.queue_cross_job(job);
-        sim::point();
-    }
-
-    /// Queues a cross-pool job, new or reinjected.
-    pub(crate) fn queue_cross_job(&self, job: JobRef) {
         let queue = self.cross_jobs_of(job.priority());
-        self.queue(job, queue);
+        self.queue(job, |job| queue.push(job));
         self.sleep.notify_of_cross_job();
+        sim::point();
     }
 
     /// Requests that a worker take a job from the injector soon, or make way for a thread that
@@ -66,10 +60,10 @@ impl Registry {
     /// worker that found it and may not run it.
     pub(crate) fn queue_injected(&self, job: JobRef) {
         let queue = self.injector_for(job.priority());
-        self.queue(job, queue);
+        self.queue(job, |job| queue.push(job));
     }
 
-    fn queue(&self, job: JobRef, queue: &Injector<JobRef>) {
+    fn queue(&self, job: JobRef, push: impl FnOnce(JobRef)) {
         if job.priority() != Priority::Normal {
             self.use_priorities();
         }
@@ -77,16 +71,16 @@ impl Registry {
         sim::point();
         // Once the job is queued, it may run and be freed at any time, with all its ancestors.
         let above: Vec<usize> = match self.settings.wait_policy {
-            WaitPolicy::AnyWork => return self.push_and_notify(job, queue),
+            WaitPolicy::AnyWork => return self.push_and_notify(job, push),
             WaitPolicy::OwnDescendants => job.ancestors().skip(2).collect(),
         };
-        self.push_and_notify(job, queue);
+        self.push_and_notify(job, push);
         above.into_iter().for_each(|tag| self.sleep.notify_restricted(tag));
     }
 
-    fn push_and_notify(&self, job: JobRef, queue: &Injector<JobRef>) {
+    fn push_and_notify(&self, job: JobRef, push: impl FnOnce(JobRef)) {
         let (address, tag) = (job.address(), job.tag());
-        queue.push(job);
+        push(job);
         self.sleep.notify_from_outside(tag);
         // Its joiner may be the only worker that may run it: lemma 4 of `sleep/mod.rs`.
         self.sleep.notify_restricted(address);

@@ -27,6 +27,7 @@ mod on_top;
 pub(crate) mod pools;
 mod priorities;
 mod publish;
+mod restricted;
 pub(crate) mod settings;
 pub(crate) mod shared;
 mod stack;

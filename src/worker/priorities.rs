@@ -44,7 +44,7 @@
 use super::shared::{ClassQueue, JobRef, Registry, USES_PRIORITIES, Worker};
 use crate::job::{Priority, outcome, tag_of};
 use crate::latch::Wait;
-use crate::queue::{Injector, TaskQueue, until_sure};
+use crate::queue::{Injector, JobQueue, TaskQueue, until_sure};
 use crate::sync::Ordering;
 
 /// One in this many of the jobs that a worker takes is of the lowest priority of which there is
@@ -79,7 +79,7 @@ impl Registry {
         }
     }
 
-    pub(crate) fn cross_jobs_of(&self, priority: Priority) -> &Injector<JobRef> {
+    pub(crate) fn cross_jobs_of(&self, priority: Priority) -> &JobQueue<JobRef> {
         &self.cross_jobs[priority as usize]
     }
 
@@ -89,8 +89,8 @@ impl Registry {
 
     /// How many jobs from outside are queued, of all priorities.
     pub(crate) fn injected_len(&self) -> usize {
-        let classes = self.classes.iter().map(|class| &class.injector);
-        let others = self.cross_jobs.iter().chain(classes).map(Injector::len);
+        let classes = self.classes.iter().map(|class| class.injector.len());
+        let others = self.cross_jobs.iter().map(JobQueue::len).chain(classes);
         self.injector.len() + others.sum::<usize>()
     }
 
@@ -287,7 +287,18 @@ impl Worker {
 
     /// Takes the next cross-pool job of any priority.
     pub(super) fn cross_job(&self) -> Option<JobRef> {
-        self.next_of(|it| self.cross_job_of(it), || self.cross_job_of(Priority::Low))
+        self.cross_job_if(1, |_| true)
+    }
+
+    /// Takes a cross-pool job for which `may_take` returns `true`, if that is one of the first
+    /// `most` of a priority.
+    pub(super) fn cross_job_if(
+        &self,
+        most: usize,
+        may_take: impl Fn(&JobRef) -> bool,
+    ) -> Option<JobRef> {
+        let of = |priority| self.registry().cross_jobs_of(priority).pop_if(most, &may_take);
+        self.next_of(of, || of(Priority::Low))
     }
 
     /// `next_by_priority`, where `of` finds a job of a priority.

@@ -174,7 +174,7 @@ impl Worker {
         if !self.registry().has_empty_cores() {
             return None;
         }
-        self.without_thread().find_map(|other| other.pinned.pop_if(&may_take))
+        self.without_thread().find_map(|other| other.pinned.pop_if(1, &may_take))
     }
 
     pub(super) fn sees_stray_pinned(&self) -> bool {

@@ -28,7 +28,7 @@ use crate::os;
 use crate::os::clock::nanos;
 use crate::os::generation::Generation;
 use crate::os::thread;
-use crate::queue::{self, ForkQueue, Injector, PinnedQueue, TaskQueue};
+use crate::queue::{self, ForkQueue, Injector, JobQueue, TaskQueue};
 use crate::sim::Simulation;
 use crate::sleep::{Event, HasSleep, Sleep};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Cell, Mutex, Ordering};
@@ -79,7 +79,7 @@ pub(crate) struct Worker {
     pub(super) own_queues: OnceLock<Box<[TaskQueue<JobRef>; 2]>>,
     /// The pinned queue: jobs for this worker only. Any thread may add one, and then wakes the
     /// worker, by `Registry::wake_for_pinned` or `Sleep::wake_for_pinned`.
-    pub(crate) pinned: PinnedQueue<JobRef>,
+    pub(crate) pinned: JobQueue<JobRef>,
     pub(super) registry: *const Registry,
     pub(super) index: usize,
     /// The isolation tag and the priority of the job that runs: see `job::Header`. Written by the
@@ -152,7 +152,7 @@ pub(crate) struct Registry {
     /// The same, of high and of low priority.
     pub(super) classes: [ClassQueue; 2],
     /// Jobs that threads of other pools ask for, by priority: see `worker/wait.rs`.
-    pub(super) cross_jobs: [Injector<JobRef>; 3],
+    pub(super) cross_jobs: CachePadded<[JobQueue<JobRef>; 3]>,
     /// The tasks of `spawn_fifo`.
     pub(crate) fifos: Fifos<Worker>,
     pub(super) sleep: Sleep,
@@ -220,7 +220,7 @@ impl Worker {
             forks: ForkQueue::new(min_public, max_public, keeps_gate_closed),
             tasks: TaskQueue::new(workers == 1, settings.task_order == TaskOrder::OldestFirst),
             own_queues: OnceLock::new(),
-            pinned: PinnedQueue::default(),
+            pinned: JobQueue::default(),
             registry,
             index,
             tag: AtomicUsize::new(NO_TAG),

@@ -23,10 +23,11 @@
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to these and to
-//! the worker's pinned jobs. (Under `WaitPolicy::OwnDescendants`, a wait for the worker's own pool
-//! takes only cross-pool jobs that are descendants of what it waits for.) If the rules for other
-//! jobs allow such a job to run on top of the wait, the worker runs it there. If not, the worker
+//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to the first
+//! jobs of these and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
+//! for the worker's own pool takes only cross-pool jobs that are descendants of what it waits for.)
+//! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it there.
+//! If not, the job stays in its place, since jobs of one spawner begin in order, and the worker
 //! hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job,
 //! which no other worker can run, also after each `injector_interval` jobs. That thread runs such
 //! jobs, and then passes the core on to a thread that waits without a core.
@@ -34,7 +35,7 @@
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
 //! or part of what A waits for. A job gets a tag of its own in two cases:
-//! - It has no tag, and more than [`MOST_STACKED`] jobs are on top of each other. From there on the
+//! - It has no tag, and more than `MOST_STACKED` jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
 //! - It runs inside a task with a tag without being part of that task: `yield_now` runs it, or the
 //!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting
@@ -109,10 +110,10 @@
 use super::Worker;
 use super::find::Aside;
 use super::idle::{FEWEST_ROUNDS, pause};
-use super::on_top::{MOST_STACKED, is_awaited};
+use super::on_top::is_awaited;
 use super::shared::ROUNDS;
 use super::times::Activity;
-use crate::job::{NO_TAG, Priority, outcome};
+use crate::job::{Priority, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
@@ -141,7 +142,7 @@ impl Worker {
         let outer = self.waits_for();
         self.set_waits_for(Some(wait.what()));
         let (mut round, mut rounds, mut jobs) = (0, ROUNDS, 0);
-        let mut hand_offs = HandOffs::default();
+        let mut is_refused = false;
         while !wait.done() {
             self.registry().abort_if_lost();
             sim::point();
@@ -150,8 +151,8 @@ impl Worker {
                 self.wait_off_core(wait, false);
             } else if jobs >= self.registry().settings.injector_interval && self.has_left(wait) {
                 jobs = 0;
-                self.serve_pinned(wait, &mut hand_offs);
-            } else if let Some(job) = self.job_in_wait(wait, round < rounds, &mut hand_offs) {
+                self.serve_pinned(wait, &mut is_refused);
+            } else if let Some(job) = self.job_in_wait(wait, round < rounds, is_refused) {
                 self.stop_searching();
                 let takes_any = self.may_run_any(wait);
                 self.run_in_wait(job, wait, || self.next_own_task(wait, takes_any));
@@ -172,15 +173,12 @@ impl Worker {
                 }
             } else {
                 self.stop_searching();
-                self.sleep_restricted(wait, &mut hand_offs);
+                self.sleep_restricted(wait, &mut is_refused);
             }
         }
         self.stop_searching();
-        if hand_offs.is_refused {
+        if is_refused {
             self.registry().counts.refused_hand_offs.fetch_sub(1, Ordering::Relaxed);
-        }
-        if hand_offs.has_left_job && self.registry().has_cross_job() {
-            self.registry().sleep().notify_of_cross_job();
         }
         self.set_waits_for(outer);
     }
@@ -198,14 +196,9 @@ impl Worker {
 
     /// Finds a job for this wait, of a lower priority only if the worker would sleep otherwise.
     #[inline]
-    fn job_in_wait(
-        &self,
-        wait: &impl Wait,
-        looks_on: bool,
-        hand_offs: &mut HandOffs,
-    ) -> Option<JobRef> {
-        let found = self.find_in_wait(wait, MOST_REINJECTED, hand_offs);
-        let found = found.or_else(|| self.cross_job_in_wait(wait, hand_offs));
+    fn job_in_wait(&self, wait: &impl Wait, looks_on: bool, is_refused: bool) -> Option<JobRef> {
+        let found = self.find_in_wait(wait, MOST_REINJECTED, is_refused);
+        let found = found.or_else(|| self.cross_job_in_wait(wait, is_refused));
         found.or_else(|| if looks_on { None } else { self.lower_in_wait(wait) })
     }
 
@@ -227,32 +220,20 @@ impl Worker {
         !self.pinned.is_empty() && !self.may_run_any(wait)
     }
 
-    /// Runs a pinned job on top of this wait, or hands off the core for it.
-    fn serve_pinned(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
-        match self.pinned_in_wait(wait, hand_offs) {
-            Some(job) => {
-                self.stop_searching();
-                self.run_in_wait(job, wait, || None);
-            }
-            None => self.leave_to_spare(wait, hand_offs),
-        }
-    }
-
-    /// Takes a pinned job that may run on top of this wait. For one that it leaves, the worker
-    /// hands off its core before it sleeps, or earlier.
-    fn pinned_in_wait(&self, wait: &impl Wait, hand_offs: &HandOffs) -> Option<JobRef> {
-        self.pop_pinned_if(|job| self.may_run_on_top(job, wait) || !self.may_hand_off(hand_offs))
-    }
-
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned
     /// job. Reinjects the jobs that it may not run: at most `most` of the worker's own tasks, and
     /// as many from the injector.
-    fn find_in_wait(&self, wait: &impl Wait, most: usize, hand_offs: &HandOffs) -> Option<JobRef> {
+    pub(super) fn find_in_wait(
+        &self,
+        wait: &impl Wait,
+        most: usize,
+        is_refused: bool,
+    ) -> Option<JobRef> {
         if wait.is_for_other_pool() {
-            return self.pinned_in_wait(wait, hand_offs);
+            return self.pinned_in_wait(wait, is_refused);
         }
         let own = self.own_task(wait, most, false);
-        own.or_else(|| self.pinned_in_wait(wait, hand_offs))
+        own.or_else(|| self.pinned_in_wait(wait, is_refused))
             .or_else(|| self.leapfrog(wait))
             .or_else(|| self.normal_cross_job(wait))
             .or_else(|| {
@@ -261,61 +242,15 @@ impl Worker {
             })
     }
 
-    /// Finds a cross-pool job that may run on top of this wait.
-    fn cross_job_in_wait(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Option<JobRef> {
-        if self.waits_for_own_work() && !wait.is_for_other_pool() {
-            return self.own_cross_job(wait);
-        }
-        if self.may_run_any(wait) {
-            // `find_in_wait` and `lower_in_wait` take it, in the order of the priorities.
-            return None;
-        }
-        let job = self.cross_job()?;
-        if self.may_run_on_top(&job, wait) || !self.may_hand_off(hand_offs) {
-            return Some(job);
-        }
-        // Before this worker sleeps, it hands off its core for this cross-pool job.
-        self.registry().cross_jobs_of(job.priority()).push(job);
-        hand_offs.has_left_job = true;
-        None
-    }
-
-    fn may_hand_off(&self, hand_offs: &HandOffs) -> bool {
-        !hand_offs.is_refused && !self.waits_for_own_work()
-    }
-
     /// Whether the wait may need any job of a pool that has ended, which no spare thread will run.
     /// (The caller is a guest, or has taken over from one.)
     fn is_alone_in(&self, wait: &impl Wait) -> bool {
         wait.is_external() && !self.waits_for_own_work() && self.registry().has_ended()
     }
 
-    /// Finds a cross-pool job that is a descendant of what is awaited.
-    fn own_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
-        let own_of = |priority| {
-            (0..self.registry().cross_jobs_of(priority).len()).find_map(|_| {
-                let job = self.cross_job_of(priority)?;
-                if self.may_run(&job, wait) {
-                    return Some(job);
-                }
-                self.registry().queue_cross_job(job);
-                None
-            })
-        };
-        Priority::ALL.into_iter().find_map(own_of)
-    }
-
     /// Takes a cross-pool job of normal priority, if this wait may run any.
     fn normal_cross_job(&self, wait: &impl Wait) -> Option<JobRef> {
         if self.may_run_any(wait) { self.cross_job_of(Priority::Normal) } else { None }
-    }
-
-    /// Whether a cross-pool job or a pinned job may run on top of this wait, by the rules for a
-    /// wait for this pool.
-    fn may_run_on_top(&self, job: &JobRef, wait: &impl Wait) -> bool {
-        let is_free = self.tag() == NO_TAG && self.jobs_on_stack() <= MOST_STACKED;
-        let is_near = || self.tag() == job.tag() || is_awaited(job, wait);
-        is_free || self.may_run_any(wait) || job.is_empty() || is_near()
     }
 
     /// Takes the newest of this worker's tasks that it may run. If `takes_any`, it may run every
@@ -429,7 +364,7 @@ impl Worker {
     }
 
     /// Whether a worker that is about to sleep in this wait must stay awake.
-    fn must_leave(&self, wait: &impl Wait) -> bool {
+    pub(super) fn must_leave(&self, wait: &impl Wait) -> bool {
         wait.done() || self.is_wanted()
     }
 
@@ -446,108 +381,4 @@ impl Worker {
         self.counters.wakes.add(parked.into());
         self.note_awake(true);
     }
-
-    /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
-    /// whether it may run it.
-    fn sleep_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
-        if wait.is_for_other_pool() {
-            self.reinject_tasks();
-        }
-        if !wait.register_waker() {
-            return;
-        }
-        self.counters.parks.count();
-        let (sleep, kind) = (self.sleep(), self.restricted(wait));
-        sleep.announce(self.index, kind, false);
-        let seen = self.look_restricted(wait, hand_offs);
-        if !matches!(seen, Seen::Nothing) {
-            sleep.leave(self.index, kind);
-        }
-        match seen {
-            Seen::Nothing => {
-                self.note(Activity::Blocked);
-                sleep.sleep(self.index, kind);
-                self.note_awake(true);
-                self.counters.wakes.add(1);
-            }
-            Seen::Job(job) => {
-                self.stop_searching();
-                self.run_in_wait(job, wait, || None);
-            }
-            Seen::OthersJob => self.leave_to_spare(wait, hand_offs),
-            Seen::Reason => {}
-        }
-    }
-
-    /// Hands off the core for jobs that must not run on top of this wait.
-    fn leave_to_spare(&self, wait: &impl Wait, hand_offs: &mut HandOffs) {
-        self.stop_searching();
-        if !self.wait_off_core(wait, true) {
-            hand_offs.is_refused = true;
-            self.registry().counts.refused_hand_offs.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// What wakes a worker in this wait, which may run only some jobs.
-    fn restricted(&self, wait: &impl Wait) -> Kind<'static> {
-        if wait.is_for_other_pool() {
-            return Kind::Restricted { tags: [None, None], takes_cross_jobs: true };
-        }
-        // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
-        let own = (!self.waits_for_own_work()).then(|| self.tag());
-        Kind::Restricted { tags: [own, wait.tag()], takes_cross_jobs: own.is_some() }
-    }
-
-    /// Step 2 of parking in this wait.
-    fn look_restricted(&self, wait: &impl Wait, hand_offs: &mut HandOffs) -> Seen {
-        if !wait.is_for_other_pool() {
-            // The jobs that it may run may be private, behind public ones that it may not run. So
-            // it asks owners without public forks for the next one, and prepares to force.
-            self.others().for_each(|owner| _ = owner.shows_work());
-            self.look_for_private();
-        }
-        if self.must_leave(wait) {
-            return Seen::Reason;
-        }
-        let job = self.find_in_wait(wait, usize::MAX, hand_offs);
-        if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, hand_offs)) {
-            return Seen::Job(job);
-        }
-        let cross_job_waits = hand_offs.has_left_job && self.registry().has_cross_job();
-        let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
-        let work_waits =
-            || cross_job_waits || pinned_job_waits() || wait.is_external() || self.is_missed();
-        if self.may_hand_off(hand_offs) && work_waits() {
-            return Seen::OthersJob;
-        }
-        let forces_next = !wait.is_for_other_pool() && self.is_to_force();
-        if forces_next { Seen::Reason } else { Seen::Nothing }
-    }
-
-    /// Returns whether there is work that a thread without a core may need, and that no worker will
-    /// run once this one sleeps: lemma 6 of `sleep/mod.rs`.
-    fn is_missed(&self) -> bool {
-        let sleep = self.sleep();
-        sleep.any_job_is_needed() && sleep.all_are_restricted(Some(self.index)) && self.sees_work()
-    }
-}
-
-/// What a worker sees before it sleeps in a restricted wait.
-enum Seen {
-    Nothing,
-    /// The wait is over, a thread wants the core, or there are forks to be taken by force.
-    Reason,
-    /// A job, which the worker has taken.
-    Job(JobRef),
-    /// A job that it must not run, and hands off its core for.
-    OthersJob,
-}
-
-/// What a wait remembers of jobs that must not run on top of it: cross-pool jobs and pinned jobs.
-#[derive(Default)]
-struct HandOffs {
-    /// Whether the core could not be handed off. Then such jobs run on top of the wait.
-    is_refused: bool,
-    /// Whether the wait has left a cross-pool job in its queue.
-    has_left_job: bool,
 }

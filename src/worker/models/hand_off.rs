@@ -111,7 +111,7 @@ fn a_job_from_outside_finds_a_worker_where_all_waits_are_restricted() {
 /// A worker waits for a completer inside a task, and must not run on top what completes it: a
 /// spare thread does.
 ///
-/// Weakened: `worker/wait.rs look_restricted: wait.is_external() => false`
+/// Weakened: `worker/restricted.rs look_restricted: wait.is_external() => false`
 #[test]
 fn a_job_that_completes_finds_a_worker() {
     check_within(1, || {

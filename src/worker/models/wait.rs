@@ -50,7 +50,7 @@ fn a_worker_that_is_blocked_is_woken() {
 }
 /// Likewise in a restricted wait, which looks once more after it has announced itself.
 ///
-/// Weakened: `worker/wait.rs look_restricted: self.must_leave(wait) => false`
+/// Weakened: `worker/restricted.rs look_restricted: self.must_leave(wait) => false`
 #[test]
 fn a_worker_in_a_restricted_wait_is_woken() {
     check_latch(|pool, latch| pool.within_tag(1, |worker| worker.wait_until(latch)));
