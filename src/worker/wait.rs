@@ -79,6 +79,8 @@
 //!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
 //!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
 //!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
+//! - a task that has handed off its core for a pinned or a cross-pool job, if the spare thread then
+//!   begins another job, which blocks by a lock or a channel until the task goes on;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
