@@ -10,7 +10,7 @@ use crate::sleep::Kind;
 use crate::sync::Ordering;
 
 /// Among how many cross-pool jobs of a priority a wait looks for one that may run on top of it. (A
-/// task that another pool spawns and joins is two: itself, and the request of its joiner.)
+/// guess. One is too few: a task of another pool is followed by the request of its joiner.)
 const MOST_SEEN: usize = 16;
 
 /// What a worker sees before it sleeps in a restricted wait.
