@@ -114,6 +114,14 @@ macro_rules! shapes {
             pub(super) fn ramp_up(pool: &$lib::ThreadPool, threads: usize, how: &str) -> Measured {
                 last_begins(threads, |item| match how {
                     "loop" => pool.install(|| (0..threads).into_par_iter().for_each(|_| item())),
+                    "nested loops" => pool.install(|| {
+                        let inner = |_| (0..8).into_par_iter().for_each(|_| item());
+                        (0..threads / 8).into_par_iter().for_each(inner);
+                    }),
+                    "lines" => {
+                        let lines = "line\n".repeat(threads);
+                        pool.install(|| lines.par_lines().for_each(|_| item()));
+                    }
                     "join tree" => pool.install(|| tree(threads, item)),
                     "left comb" => pool.install(|| comb(threads, item)),
                     "scope" => pool.install(|| $lib::scope(|s| {
@@ -224,7 +232,7 @@ pub fn rows() -> impl Iterator<Item = Row> {
 }
 
 fn ramp_ups() -> impl Iterator<Item = Row> {
-    let shapes = ["loop", "join tree", "left comb", "scope", "bridge"];
+    let shapes = ["loop", "nested loops", "lines", "join tree", "left comb", "scope", "bridge"];
     shapes.into_iter().flat_map(|how| {
         [16, 128].into_iter().map(move |threads| {
             row!(format!("last item begins, {how}"), threads, ramp_up, threads, how)

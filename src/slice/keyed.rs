@@ -11,6 +11,10 @@ use super::sort::Sort;
 use crate::current_num_threads;
 use crate::iter::{IndexedParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
+/// How many elements are moved in one piece, at least. (Without this bound, it takes 1.5 times as
+/// long to sort 48 elements by cheap keys, on two threads.)
+const GRAIN: usize = 512;
+
 /// Sorts `v` by `key`. Elements with equal keys keep their order. After a panic, `v` is as it was.
 pub(super) fn sort_by_cached_key<T, K, F>(v: &mut [T], key: &F)
 where
@@ -55,7 +59,8 @@ where
     // copied back.
     let room = unsafe { as_room(v) };
     let bits = &Bits(room);
-    scratch.par_iter_mut().zip(&mut keys).for_each(|(place, (_, index))| {
+    let places = scratch.par_iter_mut().with_min_len(GRAIN);
+    places.zip(&mut keys).for_each(|(place, (_, index))| {
         *place = bits.at((*index).try_into().expect("it was a `usize`"));
     });
     par_copy(scratch, room);

@@ -10,6 +10,7 @@ mod algorithms;
 mod collections;
 mod ends;
 mod erased;
+mod meetings;
 mod slices;
 mod sort;
 mod sources;

@@ -130,8 +130,9 @@ pub(crate) trait Source<C: Consumer<Self::Item>>: Send + Sized {
     /// Feeds all items, unless `token` stops the loop.
     fn all(self, folder: C::Folder, token: Option<&CancelToken>) -> C::Folder;
 
-    /// Cuts into halves. The second is `None` if there is no place to cut.
-    fn halve(self) -> (Self, Option<Self>);
+    /// Cuts into halves, or into the `first` few items and the others, if it can. The second is
+    /// `None` if there is no place to cut.
+    fn halve(self, first: Option<usize>) -> (Self, Option<Self>);
 
     /// Splits the consumer of this half and the one behind it.
     fn split(&self, consumer: C) -> (C, C, C::Reducer);
@@ -176,8 +177,8 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
         self.producer.fold_with(folder)
     }
 
-    fn halve(self) -> (Self, Option<Self>) {
-        let at = self.len / 2;
+    fn halve(self, first: Option<usize>) -> (Self, Option<Self>) {
+        let at = first.unwrap_or(self.len / 2);
         let (left, right) = self.producer.split_at(at);
         let right = Indexed { producer: right, len: self.len - at };
         (Indexed { producer: left, len: at }, Some(right))
@@ -220,7 +221,7 @@ impl<P: UnindexedProducer, C: UnindexedConsumer<P::Item>> Source<C> for Unindexe
         self.0.fold_with(folder)
     }
 
-    fn halve(self) -> (Self, Option<Self>) {
+    fn halve(self, _first: Option<usize>) -> (Self, Option<Self>) {
         let (left, right) = self.0.split();
         (Unindexed(left), right.map(Unindexed))
     }
@@ -292,10 +293,10 @@ where
 {
     // Not only in each piece: there may be very many.
     Stop::check(pace.token());
-    if pieces <= 1 && !pace.is_too_long(source.len()) || consumer.full() {
+    if !pace.cuts(pieces, source.len()) || consumer.full() {
         return run(pace, source, consumer);
     }
-    match source.halve() {
+    match source.halve(pace.first(pieces)) {
         (left, Some(right)) => fork(pace, pieces, left, right, consumer),
         (all, None) => run(pace, all, consumer),
     }
@@ -310,8 +311,9 @@ where
 {
     let (left_consumer, right_consumer, reducer) = left.split(consumer);
     let (pace, len) = (pace.forked(), right.len());
+    let (left_pieces, right_pieces) = Pace::halved(pieces);
     // The right side may be too short for the odd piece.
-    let (left_pieces, right_pieces) = (pieces / 2, pace.at_most(pieces - pieces / 2, len));
+    let right_pieces = pace.at_most(right_pieces, len);
     // What the left side found out, for the right one, unless that runs elsewhere meanwhile.
     let learned = AtomicUsize::new(pace.block);
     let first = || {
@@ -363,7 +365,7 @@ where
         };
         let pieces = between_blocks(&mut pace, length, source.len(), &mut before);
         if C::PAUSES && pieces > 1 {
-            source = match source.halve() {
+            source = match source.halve(None) {
                 (left, Some(right)) => {
                     let (first, consumer, reducer) = C::pause(folder);
                     let (rest, block) = fork(pace, pieces, left, right, consumer);

@@ -2,11 +2,13 @@
 //!
 //! # By demand
 //! A loop begins with one fork, so that a thief finds half of it at once, or with a few forks if it
-//! has few items, so that long ones are shared at once. Each piece then goes on serially, block
-//! after block. After a block it hands over half of what is left if the worker has no pending work
-//! that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and Vishkin, PPoPP 2010)
-//! and another worker is idle. So there are about as many forks as steals, and inner loops make
-//! hardly any while outer ones have some pending.
+//! has few items, so that long ones are shared at once. If the worker has other pending work that a
+//! thief could take, or the number of items is not known, the first item is alone in its piece and
+//! the others are in forks: it may take long, or wait for the others. Each piece then goes on
+//! serially, block after block. After a block it hands over half of what is left if the worker has
+//! no pending work that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and
+//! Vishkin, PPoPP 2010) and another worker is idle. So there are about as many forks as steals, and
+//! inner loops make hardly any while outer ones have some pending.
 //!
 //! A worker that runs out of work has to wait for the end of a block. So a block lasts some
 //! microseconds: short enough for that wait, and long enough to be one tight loop over plain
@@ -22,9 +24,9 @@
 //!   [`BLOCK`] as the time that each block took.
 //! - A block has at least one item, and no more than a piece may have.
 //! - If the number of items is known, a fork leaves at least `min` items on either side.
-//! - If the number is not known, a piece forks only if a worker is idle, and each fork beyond
-//!   [`DEEP`] waits twice as long as the one before. So neither the stack nor the number of pieces
-//!   grows without end.
+//! - If the number is not known, a piece that has begun forks only if a worker is idle, and each
+//!   fork beyond [`DEEP`] waits twice as long as the one before. So neither the stack nor the number
+//!   of pieces grows without end.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -44,6 +46,7 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if they have states | fold of 200 of 100 µs, 128 KiB | 2 | 1.32 | – |
 
+use super::UNKNOWN;
 use crate::context::CancelToken;
 use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
@@ -79,6 +82,11 @@ const DEEP: u32 = 48;
 /// full consumer can. (A guess: for the cheapest items, a block costs a fraction of a nanosecond an
 /// item.)
 const STOPPABLE: usize = 64;
+
+/// As a number of pieces: the first item, and the others in as few forks as possible.
+const FIRST_ALONE: usize = 0;
+/// After how many cuts in halves the first half counts as one item. (It may have no end.)
+const MOST_HALVINGS: u32 = 16;
 
 /// What all pieces of a loop know.
 pub(crate) struct Plan<'l> {
@@ -179,8 +187,9 @@ impl<'l> Plan<'l> {
             (1, _) if self.token.is_none() => 1,
             (threads, false) => threads * EACH,
             (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
+            (_, true) if is_bare && len != UNKNOWN => 2,
             // The first item may take as long as all others.
-            (_, true) => 1 + usize::from(is_bare),
+            _ => FIRST_ALONE,
         };
         let pace = Pace { plan: self, block: self.first_block(), patience: WARM_UP, depth: 0 };
         (pace, pace.at_most(pieces, len))
@@ -221,18 +230,34 @@ impl<'p> Pace<'p> {
         self.plan.token
     }
 
+    /// Whether `len` items are to be cut into `pieces` before they begin.
+    #[inline]
+    pub(super) fn cuts(&self, pieces: usize, len: usize) -> bool {
+        let has_others = len / 2 >= self.plan.min && self.depth < MOST_HALVINGS;
+        pieces > 1 || pieces == FIRST_ALONE && has_others || len > self.plan.max
+    }
+
+    /// Returns how many of the first items are a piece of their own, if they are to be alone.
+    #[inline]
+    pub(super) fn first(&self, pieces: usize) -> Option<usize> {
+        (pieces == FIRST_ALONE).then_some(self.plan.min)
+    }
+
+    /// Returns into how many pieces the sides of a fork are cut that are to be `pieces`.
+    pub(super) fn halved(pieces: usize) -> (usize, usize) {
+        match pieces {
+            FIRST_ALONE => (FIRST_ALONE, 1),
+            1 => (1, 1),
+            _ => (pieces / 2, pieces - pieces / 2),
+        }
+    }
+
     /// Returns `pieces`, or as many as `len` items allow.
     #[inline]
     pub(super) fn at_most(&self, pieces: usize, len: usize) -> usize {
         // A division takes longer than many an item.
         let fits = pieces.checked_mul(self.plan.min).is_some_and(|least| least <= len);
         if fits { pieces } else { len / self.plan.min }
-    }
-
-    /// Whether `len` items have to be cut before they begin.
-    #[inline]
-    pub(super) fn is_too_long(&self, len: usize) -> bool {
-        len > self.plan.max
     }
 
     /// Whether there may be a third worker, from whom pending forks are hidden.

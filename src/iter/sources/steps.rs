@@ -45,7 +45,7 @@ impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
         drop_first(self, folder)
     }
 
-    fn halve(mut self) -> (Self, Option<Self>) {
+    fn halve(mut self, _first: Option<usize>) -> (Self, Option<Self>) {
         let rest = self.0.cut_off();
         (self, rest.map(Stepping))
     }

@@ -29,7 +29,6 @@ fn a_piece_forks_after_the_warm_up_if_somebody_is_idle() {
 fn a_loop_begins_with_what_a_thief_may_have() {
     let plan = plan();
     assert_eq!(plan.begin(ITEMS, true).1, 2);
-    assert_eq!(plan.begin(ITEMS, false).1, 1);
     assert_eq!([1, 3, 2 * FEW].map(|len| plan.begin(len, true).1), [1, 3, 4]);
     for plan in [Plan::new(2, 1, usize::MAX, false), self::plan().in_one_block()] {
         assert_eq!(plan.begin(ITEMS, false).1, 2 * EACH);
@@ -40,9 +39,23 @@ fn a_loop_begins_with_what_a_thief_may_have() {
 }
 
 #[test]
+fn a_first_item_hides_no_others() {
+    let plan = Plan::new(2, 3, 100, true);
+    for (len, is_bare) in [(ITEMS, false), (6, false), (UNKNOWN, true)] {
+        let (pace, pieces) = plan.begin(len, is_bare);
+        assert_eq!((pieces, pace.first(pieces)), (FIRST_ALONE, Some(3)));
+        assert_eq!([5, 6].map(|len| pace.cuts(pieces, len)), [false, true]);
+    }
+    assert_eq!(plan.begin(ITEMS, true).0.first(2), None);
+    let halves = [FIRST_ALONE, 1, 2, 5].map(Pace::halved);
+    assert_eq!(halves, [(FIRST_ALONE, 1), (1, 1), (1, 1), (2, 3)]);
+}
+
+#[test]
 fn no_piece_is_too_short() {
-    let all = |min| Plan::new(2, min, usize::MAX, true).begin(usize::MAX, true).1;
-    assert_eq!([usize::MAX, usize::MAX / 2 + 1, usize::MAX / 2].map(all), [1, 1, 2]);
+    const MOST: usize = usize::MAX - 1;
+    let all = |min| Plan::new(2, min, usize::MAX, true).begin(MOST, true).1;
+    assert_eq!([MOST, MOST / 2 + 1, MOST / 2].map(all), [1, 1, 2]);
 }
 
 #[test]
@@ -78,7 +91,7 @@ fn blocks_grow_no_faster_and_pieces_no_longer_than_they_may() {
     assert_eq!(lengths, [1; 4]);
     pace.after(4, BLOCK * 3, ITEMS, || false);
     assert_eq!(pace.next(ITEMS), 3);
-    assert!(pace.is_too_long(101) && !pace.is_too_long(100));
+    assert!(pace.cuts(1, 101) && !pace.cuts(1, 100));
 }
 
 #[test]
