@@ -170,8 +170,8 @@ impl<T> Handle<T> {
         }
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
-        // Once the workers have ended, none takes a request. Then the task has ended as well, unless
-        // a guest is to run it.
+        // Once the workers have ended, none takes a request. Then the task has ended, unless a
+        // guest is to run it.
         let keeper = registry.keep_workers();
         let may_run = keeper.is_some() || registry.has_guest();
         // SAFETY: the request is revoked before the handle takes the result.

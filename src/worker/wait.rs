@@ -26,8 +26,8 @@
 //! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to the first
 //! jobs of these and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
 //! for the worker's own pool takes only cross-pool jobs that are descendants of what it waits for.)
-//! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it there.
-//! If not, the job stays in its place, since jobs of one spawner begin in order, and the worker
+//! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it
+//! there. If not, the job stays in its place, since jobs of one spawner begin in order, and the worker
 //! hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job,
 //! which no other worker can run, also after each `injector_interval` jobs. That thread runs such
 //! jobs, and then passes the core on to a thread that waits without a core.

@@ -12,7 +12,7 @@
 
 use std::iter;
 
-use super::pace::{BLOCK, Pace, Plan};
+use super::pace::{BLOCK, Pace, Plan, UNKNOWN};
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
     drop_first,
@@ -137,9 +137,6 @@ pub(crate) trait Source<C: Consumer<Self::Item>>: Send + Sized {
     /// Splits the consumer of this half and the one behind it.
     fn split(&self, consumer: C) -> (C, C, C::Reducer);
 }
-
-/// The length of a source that does not know it.
-pub(crate) const UNKNOWN: usize = usize::MAX;
 
 /// Items that can be cut at any position.
 struct Indexed<P> {

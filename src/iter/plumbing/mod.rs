@@ -24,9 +24,9 @@
 mod drive;
 mod pace;
 
-pub(crate) use drive::{Source, UNKNOWN, drive, in_rows, on_worker, serially, split_unindexed};
+pub(crate) use drive::{Source, drive, in_rows, on_worker, serially, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
-pub(crate) use pace::Plan;
+pub(crate) use pace::{Plan, UNKNOWN};
 
 pub use super::settings::LoopSettings;
 

@@ -25,8 +25,8 @@
 //! - A block has at least one item, and no more than a piece may have.
 //! - If the number of items is known, a fork leaves at least `min` items on either side.
 //! - If the number is not known, a piece that has begun forks only if a worker is idle, and each
-//!   fork beyond [`DEEP`] waits twice as long as the one before. So neither the stack nor the number
-//!   of pieces grows without end.
+//!   fork beyond [`DEEP`] waits twice as long as the one before. So neither the stack nor the
+//!   number of pieces grows without end.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -46,7 +46,6 @@
 //! | `handed-on`: the left half's block length | loop of 100 | 2 | 1.33 | – |
 //! | `few-states`: few pieces if they have states | fold of 200 of 100 µs, 128 KiB | 2 | 1.32 | – |
 
-use super::UNKNOWN;
 use crate::context::CancelToken;
 use crate::iter::limit::Limit;
 use crate::os::clock::TICKS_PER_MICROSECOND;
@@ -82,6 +81,9 @@ const DEEP: u32 = 48;
 /// full consumer can. (A guess: for the cheapest items, a block costs a fraction of a nanosecond an
 /// item.)
 const STOPPABLE: usize = 64;
+
+/// The length of a source that does not know it.
+pub(crate) const UNKNOWN: usize = usize::MAX;
 
 /// As a number of pieces: the first item, and the others in as few forks as possible.
 const FIRST_ALONE: usize = 0;
