@@ -2,13 +2,13 @@
 //!
 //! # By demand
 //! A loop begins with one fork, so that a thief finds half of it at once, or with a few forks if it
-//! has few items, so that long ones are shared at once. If the worker has other pending work that a
-//! thief could take, or the number of items is not known, the first item is alone in its piece and
-//! the others are in forks: it may take long, or wait for the others. Each piece then goes on
-//! serially, block after block. After a block it hands over half of what is left if the worker has
-//! no pending work that a thief could take (lazy binary splitting: Tzannes, Caragea, Barua and
-//! Vishkin, PPoPP 2010) and another worker is idle. So there are about as many forks as steals, and
-//! inner loops make hardly any while outer ones have some pending.
+//! has few items, so that long ones are shared at once. If it has few items and the worker has
+//! other pending work that a thief could take, or the number of items is not known, the first item
+//! is alone in its piece and the others are in forks: it may take long, or wait for the others.
+//! Each piece then goes on serially, block after block. After a block it hands over half of what is
+//! left if the worker has no pending work that a thief could take (lazy binary splitting: Tzannes,
+//! Caragea, Barua and Vishkin, PPoPP 2010) and another worker is idle. So there are about as many
+//! forks as steals, and inner loops make hardly any while outer ones have some pending.
 //!
 //! A worker that runs out of work has to wait for the end of a block. So a block lasts some
 //! microseconds: short enough for that wait, and long enough to be one tight loop over plain
@@ -190,7 +190,8 @@ impl<'l> Plan<'l> {
             (threads, false) => threads * EACH,
             (threads, true) if is_bare && len <= threads * FEW => 2 * threads,
             (_, true) if is_bare && len != UNKNOWN => 2,
-            // The first item may take as long as all others.
+            (threads, true) if len > threads * FEW && len != UNKNOWN => 1,
+            // The first item may take as long as all others, or wait for them.
             _ => FIRST_ALONE,
         };
         let pace = Pace { plan: self, block: self.first_block(), patience: WARM_UP, depth: 0 };

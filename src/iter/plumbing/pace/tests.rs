@@ -29,6 +29,7 @@ fn a_piece_forks_after_the_warm_up_if_somebody_is_idle() {
 fn a_loop_begins_with_what_a_thief_may_have() {
     let plan = plan();
     assert_eq!(plan.begin(ITEMS, true).1, 2);
+    assert_eq!(plan.begin(ITEMS, false).1, 1);
     assert_eq!([1, 3, 2 * FEW].map(|len| plan.begin(len, true).1), [1, 3, 4]);
     for plan in [Plan::new(2, 1, usize::MAX, false), self::plan().in_one_block()] {
         assert_eq!(plan.begin(ITEMS, false).1, 2 * EACH);
@@ -41,7 +42,7 @@ fn a_loop_begins_with_what_a_thief_may_have() {
 #[test]
 fn a_first_item_hides_no_others() {
     let plan = Plan::new(2, 3, 100, true);
-    for (len, is_bare) in [(ITEMS, false), (6, false), (UNKNOWN, true)] {
+    for (len, is_bare) in [(2 * FEW, false), (6, false), (UNKNOWN, true)] {
         let (pace, pieces) = plan.begin(len, is_bare);
         assert_eq!((pieces, pace.first(pieces)), (FIRST_ALONE, Some(3)));
         assert_eq!([5, 6].map(|len| pace.cuts(pieces, len)), [false, true]);
