@@ -213,3 +213,6 @@ impl<T> Drop for CancelOnDrop<T> {
         outcome::resume_first([cancelled, forgotten].into_iter());
     }
 }
+
+#[cfg(all(test, not(loom), feature = "deterministic"))]
+mod tests;

@@ -248,7 +248,9 @@ impl<T> Awaitable for Handle<T> {
         // The pool is in the list until the task has ended.
         let registry = pools::registry_at(self.pool.addr())?;
         let head = self.head();
-        let asks = !head.state.is_claimed() && Priority::of(head.word()) > Priority::Low;
+        // (In a deterministic pool, the schedule must not depend on the time.)
+        let may_ask = !registry.is_simulated() && Priority::of(head.word()) > Priority::Low;
+        let asks = may_ask && !head.state.is_claimed();
         match asks {
             true => registry.request_injected(),
             // (Another caller that still waits repeats its request.)

@@ -135,14 +135,20 @@ impl Worker {
         if let Some(job) = job.or_else(|| self.cross_job_in_wait(wait, is_refused)) {
             return Seen::Job(job);
         }
-        // (A cross-pool job that may run here has come meanwhile, and wakes a worker.)
         let is_far = |job: &JobRef| !self.may_run_on_top(job, wait);
-        let cross_job_waits = || self.registry().cross_jobs.iter().any(|it| it.first_is(is_far));
+        let far_job_waits = || self.registry().cross_jobs.iter().any(|it| it.first_is(is_far));
         let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
         let work_waits =
-            || cross_job_waits() || pinned_job_waits() || wait.is_external() || self.is_missed();
-        if self.may_hand_off(is_refused) && work_waits() {
-            return Seen::OthersJob;
+            || far_job_waits() || pinned_job_waits() || wait.is_external() || self.is_missed();
+        if self.may_hand_off(is_refused) {
+            if work_waits() {
+                return Seen::OthersJob;
+            }
+            // The first one may run here since the look above: it has come, has become empty, or
+            // was behind others. Those behind it may have come before this worker announced itself.
+            if self.registry().has_cross_job() {
+                return Seen::Reason;
+            }
         }
         let forces_next = !wait.is_for_other_pool() && self.is_to_force();
         if forces_next { Seen::Reason } else { Seen::Nothing }
@@ -155,3 +161,6 @@ impl Worker {
         sleep.any_job_is_needed() && sleep.all_are_restricted(Some(self.index)) && self.sees_work()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -158,14 +158,15 @@ impl Worker {
                 self.stop_searching();
                 let takes_any = self.may_run_any(wait);
                 self.run_in_wait(job, wait, || self.next_own_task(wait, takes_any));
-                (round, jobs) = (0, jobs.saturating_add(1));
+                (round, rounds, jobs) = (0, (rounds * 2).min(ROUNDS), jobs.saturating_add(1));
             } else if round < rounds {
                 self.pause_in_wait(wait, round);
                 round += 1;
             } else if self.may_run_any(wait) {
                 self.sleep_in_wait(wait);
-                // Each sleep shortens the next look of this wait. (With equal looks, and a sentry
-                // where nobody forks, a bridge over a channel takes 1.2 times the processor time.)
+                // Each sleep shortens the next look of this wait, and each job that is found makes it
+                // longer. (With equal looks, and a sentry where nobody forks, a bridge over a channel
+                // takes 1.2 times the processor time.)
                 (round, rounds) = (0, (rounds / 2).max(FEWEST_ROUNDS));
             } else if self.is_alone_in(wait) {
                 self.stop_searching();
