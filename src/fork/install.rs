@@ -187,12 +187,9 @@ fn sleep_until(
         if watches.take() {
             registry.stop_watching();
             registry.sleep().wake_helper();
-        } else if stage.load(Ordering::Relaxed) == QUEUED && priority > Priority::Low {
-            registry.request_injected();
-        } else {
-            return None;
+            return Some(LATE);
         }
-        Some(LATE)
+        registry.ask_for(stage.load(Ordering::Relaxed) == QUEUED, priority)
     };
     if !done.has_happened() {
         done.wait_with_calls(watch.unwrap_or(LATE), call);

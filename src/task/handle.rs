@@ -19,7 +19,6 @@ use crate::latch::{Awaited, AwaitedTask, EXTERNAL, JobName};
 use crate::os::generation;
 use crate::sim;
 use crate::sleep::Sleeper;
-use crate::worker::callers::LATE;
 use crate::worker::event::Awaitable;
 use crate::worker::shared::Registry;
 use crate::worker::timing::Queued;
@@ -249,15 +248,14 @@ impl<T> Awaitable for Handle<T> {
         let registry = pools::registry_at(self.pool.addr())?;
         let head = self.head();
         // (In a deterministic pool, the schedule must not depend on the time.)
-        let may_ask = !registry.is_simulated() && Priority::of(head.word()) > Priority::Low;
-        let asks = may_ask && !head.state.is_claimed();
-        match asks {
-            true => registry.request_injected(),
+        let is_queued = !registry.is_simulated() && !head.state.is_claimed();
+        let next = registry.ask_for(is_queued, Priority::of(head.word()));
+        if next.is_none() {
             // (Another caller that still waits repeats its request.)
-            false => registry.withdraw_request(),
+            registry.withdraw_request();
         }
         outcome::discard(registry);
-        asks.then_some(LATE)
+        next
     }
 
     fn tag(&self) -> Option<usize> {

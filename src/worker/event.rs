@@ -130,7 +130,8 @@ impl Event {
     }
 }
 
-/// Parks until `done`, or until `call` returns `None`: see `Event::wait_with_calls`.
+/// Parks until `done`. Calls `call` after the time `first`, and again after each interval that it
+/// returns. Returns when it returns `None`.
 fn park_with_calls(
     parker: &Parker,
     first: Duration,

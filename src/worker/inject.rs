@@ -1,6 +1,9 @@
 //! How a job reaches the workers of a pool from outside, or from a worker that may not run it.
 
+use std::time::Duration;
+
 use super::Worker;
+use super::callers::LATE;
 use super::settings::WaitPolicy;
 use super::shared::{IS_LATE, JobRef, Registry};
 use crate::job::{ANY_TAG, Priority};
@@ -40,6 +43,16 @@ impl Registry {
         self.signals.fetch_or(IS_LATE, Ordering::Relaxed);
         // The next fork of each worker, or the next end of one, takes a slow path.
         self.workers.iter().for_each(|worker| worker.forks.raise_demand());
+    }
+
+    /// Called by a caller from outside that has waited for [`LATE`]. If its job still `is_queued`,
+    /// and not with a low `priority`, requests it, and returns when to call again.
+    pub(crate) fn ask_for(&self, is_queued: bool, priority: Priority) -> Option<Duration> {
+        let asks = is_queued && priority > Priority::Low;
+        asks.then(|| {
+            self.request_injected();
+            LATE
+        })
     }
 
     /// Returns whether a caller from outside has called `request_injected`.

@@ -8,7 +8,8 @@
 //! Each piece then goes on serially, block after block. After a block it hands over half of what is
 //! left if the worker has no pending work that a thief could take (lazy binary splitting: Tzannes,
 //! Caragea, Barua and Vishkin, PPoPP 2010) and another worker is idle. So there are about as many
-//! forks as steals, and inner loops make hardly any while outer ones have some pending.
+//! forks as steals, and inner loops of many items make hardly any while outer ones have some
+//! pending.
 //!
 //! A worker that runs out of work has to wait for the end of a block. So a block lasts some
 //! microseconds: short enough for that wait, and long enough to be one tight loop over plain
