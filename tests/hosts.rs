@@ -401,6 +401,42 @@ fn a_thread_that_takes_over_in_a_pool_that_has_ended_ends() {
     });
 }
 
+/// The pool's other threads may end first. Then only the thread that takes over runs the tasks.
+#[test]
+fn no_task_of_a_park_handler_is_lost_when_a_thread_takes_over() {
+    let _watchdog = watchdog();
+    let (spawned, ran) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut ended = Vec::new();
+    for round in 0..200 {
+        let alive = Arc::new(());
+        ended.push(Arc::downgrade(&alive));
+        let (spawned, ran) = (spawned.clone(), ran.clone());
+        let pool = on_a_thread(move || {
+            let calls = AtomicUsize::new(0);
+            let handler = move |index| {
+                let _ = &alive;
+                if index == 0 && calls.fetch_add(1, Ordering::SeqCst) < 3 {
+                    spawned.fetch_add(1, Ordering::SeqCst);
+                    let ran = ran.clone();
+                    let count = move || _ = ran.fetch_add(1, Ordering::SeqCst);
+                    let priority = [filch::Priority::High, filch::Priority::Low][round % 2];
+                    drop(filch::task().priority(priority).spawn(count));
+                }
+            };
+            let builder = ThreadPoolBuilder::new().num_threads(2).use_current_thread();
+            let pool = builder.park_handler(handler).build().unwrap();
+            if round % 4 < 2 {
+                pool.shutdown_background();
+                return None;
+            }
+            Some(pool)
+        });
+        drop(pool);
+    }
+    eventually("all pools end", || ended.iter().all(|alive| alive.strong_count() == 0));
+    assert_eq!(ran.load(Ordering::SeqCst), spawned.load(Ordering::SeqCst));
+}
+
 // ---- The end of a process whose first thread was a worker ----
 
 /// Runs `exit` in a separate process, on the thread that has built a pool with itself. The process

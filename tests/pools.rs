@@ -281,6 +281,31 @@ fn sleep_handlers_may_use_the_pool() {
     }
 }
 
+#[test]
+fn a_pool_ends_though_its_sleep_handlers_make_work_each_time() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 3] {
+        let (spawned, ran) = (Calls::default(), Calls::default());
+        let make_work = || {
+            let (spawned, ran) = (spawned.clone(), ran.clone());
+            move |_| {
+                spawned.add();
+                let ran = ran.clone();
+                drop(filch::spawn(move || ran.add()));
+                assert_eq!(fib(3), 2);
+            }
+        };
+        let builder = builder().num_threads(threads).park_handler(make_work());
+        let pool = builder.unpark_handler(make_work()).build().unwrap();
+        eventually("a handler is called", || {
+            pool.install(|| ());
+            spawned.count() > 0
+        });
+        drop(pool);
+        assert_eq!(ran.count(), spawned.count());
+    }
+}
+
 /// Asserts that a pool with the handlers that `set` sets still works and ends.
 fn survives(set: impl Fn(ThreadPoolBuilder) -> ThreadPoolBuilder) {
     for threads in [1, 2, 4] {

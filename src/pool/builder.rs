@@ -153,7 +153,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets a handler that a worker's thread calls before it sleeps because the pool has no work
-    /// for it, with the worker's index.
+    /// for it, with the worker's index. If the handler makes work, the worker does that first, and
+    /// then calls the handler again. It is not called once the pool is being dropped.
     pub fn park_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,
@@ -163,7 +164,7 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets a handler that a worker's thread calls after such a sleep, with the worker's index,
-    /// unless the pool has ended.
+    /// unless the pool has ended, or was being dropped before.
     pub fn unpark_handler<F>(mut self, handler: F) -> Self
     where
         F: Fn(usize) + Send + Sync + 'static,

@@ -55,18 +55,21 @@ impl Worker {
         }
         self.counters.parks.count();
         let handlers = &self.registry().handlers;
-        if handlers.park.is_some() {
+        // (Handlers that make work each time would keep the pool from ending.)
+        let calls = !self.registry().is_ending();
+        if calls && handlers.park.is_some() {
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.park, self.index));
-            if self.has_own_work() {
-                // The handler has spawned a task. A parked core's queues must be empty.
+            if self.sees_own_work() {
+                // The handler has made work. A parked core's queues must be empty, and in a pool
+                // that has ended (`pool/guest.rs`) no other thread looks at the injectors.
                 return true;
             }
         }
         if !self.park(me, watches) {
             return false;
         }
-        if handlers.unpark.is_some() {
+        if calls && handlers.unpark.is_some() {
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.unpark, self.index));
         }
