@@ -80,6 +80,32 @@ fn growth_of(pool: &ThreadPool, body: impl Fn() + Sync) -> isize {
 }
 
 #[test]
+fn the_memory_for_many_tasks_of_another_pool_is_given_back() {
+    let _watchdog = watchdog();
+    alone("the_memory_for_many_tasks_of_another_pool_is_given_back", || {
+        let (ours, theirs) = (pool(1), pool(1));
+        let burst = || {
+            let (begun, goes_on) = (Flag::new(), Flag::new());
+            theirs.in_place_scope(|theirs| {
+                theirs.spawn(|| {
+                    begun.raise();
+                    goes_on.hold();
+                });
+                begun.hold();
+                ours.install(|| (0..sized(200_000, 1_000)).for_each(|_| drop(theirs.spawn(|| ()))));
+                goes_on.raise();
+            });
+        };
+        let before = LIVE_BYTES.load(Ordering::Relaxed);
+        burst();
+        // (The blocks of tasks are kept until a pool is dropped.)
+        drop(pool(1));
+        let grown = LIVE_BYTES.load(Ordering::Relaxed) - before;
+        assert!(grown < 1 << 18, "{grown} bytes kept of 200000 tasks that have ended");
+    });
+}
+
+#[test]
 fn spawning_and_joining_for_ever_needs_no_more_memory() {
     let _watchdog = watchdog();
     alone("spawning_and_joining_for_ever_needs_no_more_memory", || {

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
+/// A queue with room for at most this many jobs keeps its memory. (A guess.)
+const ROOM_KEPT: usize = 1024;
+
 /// A queue from which jobs can be looked at before one is taken.
 pub(crate) struct JobQueue<J> {
     jobs: Mutex<VecDeque<J>>,
@@ -36,6 +39,10 @@ impl<J> JobQueue<J> {
         let mut jobs = self.jobs.lock();
         let index = jobs.iter().take(most).position(may_take)?;
         let job = jobs.remove(index);
+        let room = jobs.capacity();
+        if room > ROOM_KEPT && jobs.len() < room / 4 {
+            jobs.shrink_to(room / 2);
+        }
         self.len.store(jobs.len(), Ordering::Relaxed);
         job
     }
