@@ -130,20 +130,37 @@ fn each_64th_job_in_a_wait_is_of_the_lowest_priority() {
     }
 }
 
+/// Spawns a task that spawns its like, and so on until `stop`.
+fn go_on(pool: &Arc<ThreadPool>, priority: Priority, stop: &Arc<AtomicBool>) {
+    let (next, stop) = (pool.clone(), stop.clone());
+    drop(pool.task().priority(priority).spawn(move || {
+        if !stop.load(Ordering::Relaxed) {
+            go_on(&next, priority, &stop);
+        }
+    }));
+}
+
+#[test]
+fn a_broadcast_does_not_starve() {
+    let _watchdog = watchdog();
+    for threads in [1, 2, 4] {
+        for others in [High, Normal, Low] {
+            let (stop, pool) = (Arc::new(AtomicBool::new(false)), Arc::new(pool(threads)));
+            let go_on = |priority| (0..threads).for_each(|_| go_on(&pool, priority, &stop));
+            pool.install(|| [High, others].map(go_on));
+            assert_eq!(pool.broadcast(|_| ()).len(), threads);
+            stop.store(true, Ordering::Relaxed);
+            drop(pool);
+        }
+    }
+}
+
 #[test]
 fn a_low_task_does_not_starve() {
     let _watchdog = watchdog();
     for threads in [1, 2, 4] {
         for busy in [High, Normal] {
             let (stop, pool) = (Arc::new(AtomicBool::new(false)), Arc::new(pool(threads)));
-            fn go_on(pool: &Arc<ThreadPool>, priority: Priority, stop: &Arc<AtomicBool>) {
-                let (next, stop) = (pool.clone(), stop.clone());
-                drop(pool.task().priority(priority).spawn(move || {
-                    if !stop.load(Ordering::Relaxed) {
-                        go_on(&next, priority, &stop);
-                    }
-                }));
-            }
             pool.install(|| (0..8).for_each(|_| go_on(&pool, busy, &stop)));
             let stops = stop.clone();
             let low = pool.task().priority(Low).spawn(move || stops.store(true, Ordering::Relaxed));

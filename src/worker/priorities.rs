@@ -17,9 +17,9 @@
 //!
 //! # In which order they are found
 //! High, then normal, then low. But each 64th job that a worker takes is of the lowest priority of
-//! which there is a job. Within a priority, the worker's own tasks come first, then the injector
-//! (which comes first for each 16th job), then other workers: their tasks, and their forks if they
-//! run a job of this priority.
+//! which there is a job, and each `injector_interval`-th look begins with pinned jobs. Within a
+//! priority, the worker's own tasks come first, then the injector (which comes first for each 16th
+//! job), then other workers: their tasks, and their forks if they run a job of this priority.
 //!
 //! To look at all other workers for each job would be slow. A worker that publishes work of high or
 //! low priority sets a mark. A worker that finds nothing else of this priority looks at others only
@@ -274,15 +274,20 @@ impl Worker {
         self.steal_task_from(tasks, self.tasks_of(priority), || false)
     }
 
-    /// Takes a job in the order of the priorities. `normal` finds one of normal priority, and
-    /// `last` one that is wanted after all others.
+    /// Takes a job in the order of the priorities, or if `pinned_first`, a pinned one. `normal`
+    /// finds one of normal priority, and `last` one that is wanted after all others.
     fn next_by_priority(
         &self,
+        pinned_first: bool,
         normal: impl Fn() -> Option<JobRef>,
         last: impl Fn() -> Option<JobRef>,
     ) -> Option<JobRef> {
-        let is_normal = |priority| priority == Priority::Normal;
-        self.next_of(|it| if is_normal(it) { normal() } else { self.of_priority(it) }, last)
+        let pinned = if pinned_first { self.pop_pinned() } else { None };
+        let of = |priority| match priority {
+            Priority::Normal => normal(),
+            class => self.of_priority(class),
+        };
+        pinned.or_else(|| self.next_of(of, last))
     }
 
     /// Takes the next cross-pool job of any priority.
@@ -319,7 +324,8 @@ impl Worker {
     /// `find`, in a pool that uses priorities.
     #[cold]
     pub(super) fn find_by_priority(&self, from_outside: bool) -> Option<JobRef> {
-        self.next_by_priority(|| self.find_normal(from_outside), || self.last_resort())
+        let normal = || self.find_normal(from_outside);
+        self.next_by_priority(from_outside, normal, || self.last_resort())
     }
 
     /// Takes a job if there is none of normal priority: one of high priority at another worker,
@@ -342,7 +348,8 @@ impl Worker {
         if self.may_run_any(wait) {
             let is_low = self.priority() == Priority::Low;
             let low = || self.injected().or_else(|| self.newest_of(Priority::Low));
-            return self.next_by_priority(normal, || if is_low { low() } else { None });
+            let last = || if is_low { low() } else { None };
+            return self.next_by_priority(from_outside, normal, last);
         }
         let own = |priority| self.accept_one(wait, most, || self.newest_of(priority));
         own(Priority::High).or_else(normal).or_else(|| own(Priority::Low))
@@ -376,7 +383,7 @@ impl Worker {
     /// Finds a job of any priority, for `run_one`. `normal` finds one of normal priority.
     pub(super) fn any_by_priority(&self, normal: impl Fn() -> Option<JobRef>) -> Option<JobRef> {
         match self.registry().uses_priorities() {
-            true => self.next_by_priority(normal, || self.last_resort()),
+            true => self.next_by_priority(false, normal, || self.last_resort()),
             false => normal(),
         }
     }
