@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -130,7 +131,10 @@ impl<T> Handle<T> {
         );
         let request = self.request();
         self.wait_for();
-        drop(request);
+        if let Some((request, registry)) = request {
+            drop(request);
+            outcome::discard(registry);
+        }
         self.take()
     }
 
@@ -162,8 +166,9 @@ impl<T> Handle<T> {
             && state.claim()
     }
 
-    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool.
-    fn request(&self) -> Option<Requested> {
+    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool. Returns
+    /// the request and the pool, which is dropped after it.
+    fn request(&self) -> Option<(Requested, Arc<Registry>)> {
         if !Worker::is_on_other_pools_thread(self.pool) || self.head().state.is_claimed() {
             return None;
         }
@@ -177,8 +182,13 @@ impl<T> Handle<T> {
         let request = || unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
         let requested = may_run.then(request);
         drop(keeper);
-        outcome::discard(registry);
-        requested
+        match requested {
+            Some(requested) => Some((requested, registry)),
+            None => {
+                outcome::discard(registry);
+                None
+            }
+        }
     }
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end

@@ -25,6 +25,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::iter;
 use std::mem;
 use std::sync::Arc;
 
@@ -282,6 +283,10 @@ impl Registry {
 /// that job has may have ended.
 impl Drop for Registry {
     fn drop(&mut self) {
+        // A guest may have ended while a thread of another pool requested a task. The request has
+        // been revoked since (`task/request.rs`), so it does nothing.
+        let requests = || self.cross_jobs.iter().find_map(|queue| queue.pop_if(1, |_| true));
+        iter::from_fn(requests).for_each(|request| request.execute(&self.workers[0]));
         let handlers = mem::take(&mut self.handlers);
         let drop_users = || {
             let dropped = outcome::run(|| drop(handlers));
