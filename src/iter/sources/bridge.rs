@@ -50,7 +50,8 @@ const AT_ONCE: u64 = 2 * TICKS_PER_MICROSECOND;
     note = "`par_bridge` takes any `Iterator` that is `Send`, and whose items are `Send`"
 )]
 pub trait ParallelBridge: Sized {
-    /// Returns a parallel iterator over the items of this serial one, in any order.
+    /// Returns a parallel iterator over the items of this serial one, in any order. For their
+    /// positions, call `enumerate` on the serial one.
     ///
     /// One worker at a time asks the iterator, for one item at a time, and consumes that item
     /// before it asks again. No lock is held meanwhile: the iterator may block, run parallel loops,
