@@ -13,9 +13,40 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use common::{Gate, alone, assert_success, boom, own_process, pool, say, tells, watchdog};
+use common::{
+    Gate, alone, assert_success, boom, own_process, pool, say, step_aside, tells, watchdog,
+};
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder};
 use uses::{fib, use_free_functions, use_pool};
+
+// ---- The end of pools that own each other ----
+
+/// A ring of pools, each of which is dropped last by a task of the one before.
+#[test]
+fn pools_that_drop_each_other_end() {
+    let _watchdog = watchdog();
+    for pools in [2, 3, 5] {
+        for threads in [1, 2] {
+            let ring: Vec<_> = (0..pools).map(|_| Arc::new(pool(threads))).collect();
+            let begun = Arc::new(AtomicUsize::new(0));
+            let tasks: Vec<_> = (0..pools)
+                .map(|at| {
+                    let (begun, next) = (begun.clone(), ring[(at + 1) % pools].clone());
+                    ring[at].spawn(move || {
+                        begun.fetch_add(1, Ordering::SeqCst);
+                        while begun.load(Ordering::SeqCst) <= pools {
+                            step_aside();
+                        }
+                        drop(next);
+                    })
+                })
+                .collect();
+            drop(ring);
+            begun.fetch_add(1, Ordering::SeqCst);
+            tasks.into_iter().for_each(|task| task.join().unwrap());
+        }
+    }
+}
 
 // ---- The end of the process ----
 

@@ -38,10 +38,10 @@ use crate::worker::shared::Registry;
 ///
 /// Dropping a pool runs what was submitted to it, then ends its threads and waits for them,
 /// including the destructors of their thread-locals. A worker of another pool works for its own
-/// pool meanwhile. In two cases dropping does not wait, and the threads end in the background: on
-/// one of the pool's own workers, and if a thread of the user [is a
-/// worker](ThreadPoolBuilder::use_current_thread), whose end comes first. Tasks of two pools must
-/// not drop each other's pool: they would wait for each other.
+/// pool meanwhile. In three cases dropping does not wait, and the threads end in the background: on
+/// one of the pool's own workers; if a thread of the user [is a
+/// worker](ThreadPoolBuilder::use_current_thread), whose end comes first; and if a task of the pool
+/// waits in a drop of the caller's pool.
 pub struct ThreadPool {
     /// Ends before `registry` is dropped: its thread, for which the drop waits, must not drop the
     /// captures of the handlers.
@@ -148,10 +148,10 @@ impl ThreadPool {
     /// Whether a drop waits for the end of the pool's threads.
     fn joins_threads(&self) -> bool {
         let registry = &*self.registry;
-        let own = Worker::current().or_else(Worker::blocked);
-        let on_worker = || own.is_some_and(|worker| ptr::eq(worker.registry(), registry));
-        let waits = self.waits && !registry.has_guest();
-        waits && !on_worker() && !registry.is_away_from_home()
+        let own = Worker::current().or_else(Worker::blocked).map(Worker::registry);
+        let may_wait =
+            || own.is_none_or(|own| !ptr::eq(own, registry) && registry.is_awaited_by(own));
+        self.waits && !registry.has_guest() && !registry.is_away_from_home() && may_wait()
     }
 }
 

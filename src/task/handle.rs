@@ -166,9 +166,9 @@ impl<T> Handle<T> {
             && state.claim()
     }
 
-    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool. Returns
-    /// the request and the pool, which is dropped after it.
-    fn request(&self) -> Option<(Requested, Arc<Registry>)> {
+    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool. The pool,
+    /// which this also returns, must be dropped after the request.
+    fn request(&self) -> Option<(Option<Requested>, Arc<Registry>)> {
         if !Worker::is_on_other_pools_thread(self.pool) || self.head().state.is_claimed() {
             return None;
         }
@@ -182,13 +182,7 @@ impl<T> Handle<T> {
         let request = || unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
         let requested = may_run.then(request);
         drop(keeper);
-        match requested {
-            Some(requested) => Some((requested, registry)),
-            None => {
-                outcome::discard(registry);
-                None
-            }
-        }
+        Some((requested, registry))
     }
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end

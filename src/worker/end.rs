@@ -30,6 +30,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::Worker;
+use super::pools::registry_at;
 use super::shared::Registry;
 use super::threads::Threads;
 use crate::job::outcome;
@@ -257,6 +258,19 @@ impl Registry {
         self.threads.lock().started == threads
     }
 
+    /// Notes that a thread of `waiter` waits for the end of this pool. Returns `false` if one of
+    /// this pool waits for the end of `waiter`, or of a pool that in turn does.
+    pub(crate) fn is_awaited_by(&self, waiter: &Registry) -> bool {
+        let next = |&pool: &usize| Some(registry_at(pool)?.awaited_by.load(Ordering::SeqCst));
+        // SeqCst, with the load: the last one of such a ring that stores sees all others.
+        self.awaited_by.store(waiter.address(), Ordering::SeqCst);
+        let is_ring = iter::successors(Some(waiter.address()), next).any(|it| it == self.address());
+        if is_ring {
+            self.awaited_by.store(0, Ordering::Relaxed);
+        }
+        !is_ring
+    }
+
     /// Waits until all threads have returned from `ThreadBuilder::run`.
     pub(crate) fn wait_for_threads(&self) {
         self.all_left.wait(|| {
@@ -283,8 +297,7 @@ impl Registry {
 /// that job has may have ended.
 impl Drop for Registry {
     fn drop(&mut self) {
-        // A guest may have ended while a thread of another pool requested a task. The request has
-        // been revoked since (`task/request.rs`), so it does nothing.
+        // Requests that came when a guest had just ended. They have been revoked.
         let requests = || self.cross_jobs.iter().find_map(|queue| queue.pop_if(1, |_| true));
         iter::from_fn(requests).for_each(|request| request.execute(&self.workers[0]));
         let handlers = mem::take(&mut self.handlers);

@@ -61,8 +61,8 @@ impl Worker {
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.park, self.index));
             if self.sees_own_work() {
-                // The handler has made work. A parked core's queues must be empty, and in a pool
-                // that has ended (`pool/guest.rs`) no other thread looks at the injectors.
+                // A parked core's queues must be empty. In a pool that has ended (`pool/guest.rs`),
+                // no other thread looks at the injectors.
                 return true;
             }
         }

@@ -164,6 +164,8 @@ pub(crate) struct Registry {
     pub(super) ended: AtomicBool,
     /// How many threads keep the pool from ending (`keep.rs`). Changed under the sleepers' lock.
     pub(super) keepers: PlainUsize,
+    /// The pool whose thread waits for the end of this one: see `is_awaited_by`.
+    pub(super) awaited_by: PlainUsize,
     /// Whether a guest is worker 0.
     pub(super) has_guest: AtomicBool,
     /// Whether the other workers end although the guest has not.
@@ -364,6 +366,7 @@ impl Registry {
             ending: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             keepers: PlainUsize::new(0),
+            awaited_by: PlainUsize::new(0),
             has_guest: AtomicBool::new(false),
             leaves_guest: AtomicBool::new(false),
             has_empty_cores: AtomicBool::new(false),
