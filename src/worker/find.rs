@@ -426,7 +426,7 @@ impl Worker {
         oldest
     }
 
-    pub(super) fn sees_own_work(&self) -> bool {
+    fn sees_own_work(&self) -> bool {
         self.registry().has_injected() || self.has_own_work() || self.sees_stray_pinned()
     }
 

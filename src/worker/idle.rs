@@ -60,9 +60,8 @@ impl Worker {
         if calls && handlers.park.is_some() {
             self.stop_searching();
             self.handle(|| handlers.call(|it| &it.park, self.index));
-            if self.sees_own_work() {
-                // A parked core's queues must be empty. In a pool that has ended (`pool/guest.rs`),
-                // no other thread looks at the injectors.
+            if self.has_own_work() {
+                // The handler has spawned a task. A parked core's queues must be empty.
                 return true;
             }
         }

@@ -36,11 +36,14 @@ fn a_first_job_that_becomes_empty_does_not_hide_the_next_from_a_worker_that_slee
     let pool = |_| ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let [ours, theirs] = [0, 1].map(pool);
     let (sender, receiver) = channel();
+    let (begins, begun) = channel();
     let sees_nothing = ours.spawn(move || {
+        begins.send(()).unwrap();
         let wait = CancelsMeanwhile(receiver.recv().unwrap(), AtomicU32::new(0));
         let seen = Worker::current().unwrap().look_restricted(&wait, false);
         matches!(seen, Seen::Nothing)
     });
+    begun.recv().unwrap();
     let last = theirs.install(|| {
         let first = ours.spawn(|| unreachable!("it is cancelled"));
         let last = ours.spawn(|| 7);
