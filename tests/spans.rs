@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::sync::{Arc, Mutex, Once};
 use std::thread;
 
 use common::{Flag, Gate, boom, builder, eventually, watchdog};
@@ -225,6 +226,44 @@ fn a_subscriber_may_panic() {
                 });
             }
         }
+    });
+}
+
+/// Broadcasts whenever a worker leaves a span.
+struct Broadcasts;
+
+thread_local! { static IS_CALLED: Cell<bool> = const { Cell::new(false) }; }
+
+impl<S: Subscriber> Layer<S> for Broadcasts {
+    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
+        if filch::current_thread_index().is_some() && !IS_CALLED.replace(true) {
+            filch::broadcast(|_| ());
+            IS_CALLED.set(false);
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_may_broadcast_while_a_gang_gathers() {
+    common::alone("a_subscriber_may_broadcast_while_a_gang_gathers", || {
+        let _watchdog = watchdog();
+        tracing::subscriber::set_global_default(Registry::default().with(Broadcasts)).unwrap();
+        let pool = builder().num_threads(2).build().unwrap();
+        let (completer, handle) = filch::completer();
+        let begun = Arc::new(Flag::new());
+        let theirs = begun.clone();
+        pool.install(|| {
+            // The other worker waits in a span, and leaves that for its member.
+            drop(filch::spawn(move || {
+                info_span!("waits").in_scope(|| {
+                    theirs.raise();
+                    handle.join().unwrap();
+                });
+            }));
+            begun.hold();
+            filch::gang(2, |member| member.barrier()).unwrap();
+            completer.complete(());
+        });
     });
 }
 

@@ -14,7 +14,6 @@ use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
-use crate::context::Left;
 use crate::job::{self, Priority, outcome, tag_of};
 use crate::latch::{Awaited, AwaitedTask, EXTERNAL, JobName};
 use crate::os::generation;
@@ -193,7 +192,6 @@ impl<T> Handle<T> {
         let running = worker.running();
         worker.note_running(self.head().header.table().as_ptr());
         worker.run_in_place(|| {
-            let _left = Left::all();
             // SAFETY: claimed, and not run yet. The caller is in the home.
             worker.at_least(word, || unsafe { run(block, worker, true) })
         });

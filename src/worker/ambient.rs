@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Worker;
-use crate::context::{Context, ContextSpan, spans_are_on};
+use crate::context::{Context, ContextSpan, Left, spans_are_on};
 use crate::job::outcome;
 use crate::sync::{Ordering, thread_local};
 
@@ -137,8 +137,9 @@ impl Worker {
         without_if_unwinding(self.context())
     }
 
-    /// Calls `op`, which is a job or a part of one, under `context` and in its span. `op` must not
-    /// unwind.
+    /// Calls `op`, which is a job that has begun, under `context` and in its span alone: the
+    /// subscriber may wait, so the job must not be one that another thread could still begin, or
+    /// that this thread has taken and not begun. `op` must not unwind.
     #[inline]
     pub(crate) fn under<R>(&self, context: ContextRef, op: impl FnOnce() -> R) -> R {
         let outer = self.context();
@@ -146,6 +147,7 @@ impl Worker {
             self.enter_context(context);
         }
         let result = {
+            let _left = Left::all();
             // SAFETY: invariant 1.
             let _in_span = unsafe { context.as_ref() }.map(|context| context.span.enter());
             op()

@@ -5,7 +5,6 @@
 use std::ptr;
 
 use super::{JobRef, Tag, Worker};
-use crate::context::Left;
 use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::Wait;
 use crate::sync::Ordering;
@@ -108,7 +107,6 @@ impl Worker {
         // `ambient.rs`.)
         let context = self.context();
         self.set_context(ptr::null());
-        let _left = Left::all();
         let is_foreign = |job: &JobRef| match job.tag() {
             NO_TAG => jobs > MOST_STACKED || tag != NO_TAG,
             other => tag != NO_TAG && other != tag && !is_awaited(job),
