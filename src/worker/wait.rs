@@ -83,7 +83,9 @@
 //!   begins another job, which blocks by a lock or a channel until the task goes on;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
-//! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool.
+//! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
+//! - a job that drops a pool, on top of work for which a detached task of that pool waits. (The job
+//!   waits for a task that is older than itself, and lemma 1 does not hold.)
 //!
 //! # `WaitPolicy::OwnDescendants`
 //! In such a pool a wait runs only descendants of what it waits for, and pinned jobs. Everything
