@@ -63,6 +63,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         ScopedJoinHandle { handle, scope: PhantomData }
     }
 
+    /// Like [`spawn`](Self::spawn), but without a handle.
+    #[inline]
+    pub(crate) fn spawn_detached(&'scope self, f: impl FnOnce() + Send + 'scope) {
+        let queue = |_: &Registry, spawner: Option<&Worker>, job, handle: Handle<()>| {
+            self.tasks.submit(spawner, handle.detach(job));
+        };
+        // SAFETY: as in `spawn`.
+        unsafe { self.tasks.spawn(f, queue) };
+    }
+
     /// Spawns a task for other workers: queues it in the injector. Of the restricted waits
     /// (`worker/wait.rs`), only the one at the end of this scope may run it.
     pub(crate) fn spawn_for_others<F>(&'scope self, f: F)

@@ -292,8 +292,7 @@ fn detached(
     // SAFETY: as in `queue`: each caller submits or runs it.
     let (job, handle) =
         unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG, None) };
-    drop(handle);
-    job
+    handle.detach(job)
 }
 
 /// What [`yield_now`] did.

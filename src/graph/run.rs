@@ -111,7 +111,7 @@ impl Run<'_, '_> {
         if next.is_none() {
             *next = Some(task);
         } else {
-            drop(s.spawn(move || self.work(s, Some(task), 0)));
+            s.spawn_detached(move || self.work(s, Some(task), 0));
         }
     }
 

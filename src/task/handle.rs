@@ -41,7 +41,8 @@ pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
     priority: Option<Priority>,
 ) -> (JobRef, Handle<T>) {
     let task = match pool.times_next_task() {
-        true => make_timed(closure, home, tag, queued(pool, priority)),
+        // (In a function of its own, this would keep every closure from registers.)
+        true => Task::<_, T, H>::make(queued(pool, priority).carried_by(closure), home, tag),
         false => Task::<F, T, H>::make(closure, home, tag),
     };
     // SAFETY: the block lives until the entry is gone; the tag is set; there is one reference;
@@ -56,18 +57,6 @@ pub(crate) unsafe fn new_task<F: FnOnce() -> T, T, H: Home>(
 #[cold]
 fn queued(pool: &Registry, priority: Option<Priority>) -> Queued {
     pool.queued(priority.unwrap_or_else(Worker::current_priority))
-}
-
-/// Makes a task whose times are measured.
-#[cold]
-#[inline(never)]
-fn make_timed<T, H: Home>(
-    closure: impl FnOnce() -> T,
-    home: H,
-    tag: usize,
-    queued: Queued,
-) -> NonNull<TaskHead> {
-    Task::<_, T, H>::make(queued.carried_by(closure), home, tag)
 }
 
 pub(crate) struct Handle<T> {
@@ -93,6 +82,14 @@ impl<T> Handle<T> {
     pub(super) fn head(&self) -> &TaskHead {
         // SAFETY: the block is alive until the handle leaves.
         unsafe { self.task.as_ref() }
+    }
+
+    /// Drops the handle of a task that is not queued yet. Returns `entry`, which is the task's.
+    #[inline]
+    pub(crate) fn detach(self, entry: JobRef) -> JobRef {
+        assert!(entry.address() == self.task.addr().get());
+        ManuallyDrop::new(self).head().state.detach_unqueued();
+        entry
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -21,8 +21,8 @@
 //! whose handle waits. A handle that sets `DETACHED` before `DONE` goes by that step.
 //!
 //! # Lemmas
-//! All transitions are read-modify-writes of the one word, so of any two, one is first and the
-//! second sees it.
+//! Once the task is queued, all transitions are read-modify-writes of the one word, so of any two,
+//! one is first and the second sees it.
 //! 1. *The closure runs once, or is dropped once*: by the thread that set `CLAIMED`, or by an entry
 //!    that found `DETACHED` without `CLAIMED`, since then no other thread can claim it. Models:
 //!    `a_task_that_its_joiner_may_run_is_run_and_freed_once`,
@@ -200,6 +200,12 @@ impl TaskState {
         } else {
             Detached::Withdraw(state & !FLAGS)
         }
+    }
+
+    /// Like `detach`, of a task that is not queued yet: only the caller knows it.
+    #[inline]
+    pub(crate) fn detach_unqueued(&self) {
+        self.0.store(DETACHED, Ordering::Relaxed);
     }
 
     /// The entry goes. Returns `true` if the handle has gone; then the caller frees the block.
