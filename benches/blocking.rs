@@ -1,5 +1,6 @@
 //! What `blocking` costs, and how much blocking tasks slow down computing tasks in the same pool:
-//! `cargo bench --bench blocking -- [ROUNDS]`.
+//! `cargo bench --bench blocking -- [ROUNDS]`. In the last rows, threads of std sleep instead, which
+//! shows what the machine takes for the threads alone.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -25,10 +26,21 @@ fn main() {
     println!();
     println!("| {SLEEPS} sleeps of 10 ms beside computing | computing, of alone | threads |");
     println!("| --- | ---: | ---: |");
-    print_throughput("sleeps spread among the tasks", rounds, 512, |n| n % 8 == 0);
-    print_throughput("sleeps before the tasks", rounds, 512, |n| n < SLEEPS);
-    print_throughput("sleeps spread, at most 64 threads", rounds, 64, |n| n % 8 == 0);
-    print_throughput("sleeps before, at most 64 threads", rounds, 64, |n| n < SLEEPS);
+    let [spread, before]: [fn(usize) -> bool; 2] = [|n| n % 8 == 0, |n| n < SLEEPS];
+    print_throughput("sleeps spread among the tasks", rounds, 512, spread, block);
+    print_throughput("sleeps before the tasks", rounds, 512, before, block);
+    print_throughput("sleeps spread, at most 64 threads", rounds, 64, spread, block);
+    print_throughput("sleeps before, at most 64 threads", rounds, 64, before, block);
+    print_throughput("threads of std, spread", rounds, 512, spread, start_thread);
+    print_throughput("threads of std, before", rounds, 512, before, start_thread);
+}
+
+fn block() {
+    blocking(|| thread::sleep(SLEEP));
+}
+
+fn start_thread() {
+    drop(thread::spawn(|| thread::sleep(SLEEP)));
 }
 
 fn median<T: Copy + PartialOrd>(mut values: Vec<T>) -> T {
@@ -56,10 +68,16 @@ fn print_costs(name: &str, workers: usize, before: fn()) {
     println!("| {name} | {} | {} |", median::<u128>(entries), median::<u128>(exits));
 }
 
-fn print_throughput(name: &str, rounds: usize, most: usize, sleeps: fn(usize) -> bool) {
+fn print_throughput(
+    name: &str,
+    rounds: usize,
+    most: usize,
+    sleeps: fn(usize) -> bool,
+    sleep: fn(),
+) {
     let round = |_| {
-        let (alone, _) = compute(most, |_| false);
-        let (beside, threads) = compute(most, sleeps);
+        let (alone, _) = compute(most, |_| false, sleep);
+        let (beside, threads) = compute(most, sleeps, sleep);
         (alone.as_secs_f64() / beside.as_secs_f64(), threads)
     };
     let (ratios, threads): (Vec<f64>, Vec<usize>) = (0..rounds).map(round).unzip();
@@ -78,14 +96,14 @@ fn work() {
 }
 
 /// Returns how long the computing tasks take, and how many threads the pool has at the end.
-fn compute(most: usize, sleeps: fn(usize) -> bool) -> (Duration, usize) {
+fn compute(most: usize, sleeps: fn(usize) -> bool, sleep: fn()) -> (Duration, usize) {
     let pool = pool(WORKERS, most);
     let left = Arc::new(AtomicUsize::new(COMPUTE_TASKS));
     let me = thread::current();
     let start = Instant::now();
     for n in 0..COMPUTE_TASKS {
         if sleeps(n) {
-            drop(pool.spawn(|| blocking(|| thread::sleep(SLEEP))));
+            drop(pool.spawn(sleep));
         }
         let (left, me) = (left.clone(), me.clone());
         drop(pool.spawn(move || {

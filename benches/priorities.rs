@@ -4,8 +4,10 @@
 //!
 //! With filch, short tasks have high priority, and long tasks low priority. rayon has no
 //! priorities: with one pool, both kinds are queued there. With two pools, the system divides the
-//! processors between them. `cargo bench --bench priorities`.
+//! processors between them. Plain threads that take short tasks first show what the machine adds.
+//! `cargo bench --bench priorities`.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -75,6 +77,37 @@ impl Pools for Rayon {
 
     fn short(&self, job: Job) {
         self.1.as_ref().unwrap_or(&self.0).spawn(job);
+    }
+}
+
+/// Plain threads, with one list of tasks under a lock for each kind, short ones first.
+struct Plain(Arc<Mutex<[VecDeque<Job>; 2]>>);
+
+impl Plain {
+    fn new() -> Self {
+        let lists = Arc::default();
+        for _ in 0..THREADS {
+            let lists = Arc::downgrade(&lists);
+            thread::spawn(move || {
+                while let Some(lists) = lists.upgrade() {
+                    let first = |lists: &Mutex<[VecDeque<Job>; 2]>| {
+                        lists.lock().unwrap().iter_mut().find_map(VecDeque::pop_front)
+                    };
+                    first(&lists).unwrap_or_else(|| Box::new(thread::yield_now))();
+                }
+            });
+        }
+        Plain(lists)
+    }
+}
+
+impl Pools for Plain {
+    fn long(&self, job: Job) {
+        self.0.lock().unwrap()[1].push_back(job);
+    }
+
+    fn short(&self, job: Job) {
+        self.0.lock().unwrap()[0].push_back(job);
     }
 }
 
@@ -162,16 +195,18 @@ impl Row {
 
 fn main() {
     calibrate();
-    let [mut filch, mut one, mut two] = [(); 3].map(|()| Row::default());
+    let [mut filch, mut one, mut two, mut plain] = [(); 4].map(|()| Row::default());
     for _ in 0..ROUNDS {
         let builder = filch::ThreadPoolBuilder::new().num_threads(THREADS);
         filch.add(round(Filch(builder.build().unwrap())));
         one.add(round(Rayon(rayon_pool(), None)));
         two.add(round(Rayon(rayon_pool(), Some(rayon_pool()))));
+        plain.add(round(Plain::new()));
     }
     println!("| {THREADS} threads | short: median | 99 % | long: share |");
     println!("| --- | ---: | ---: | ---: |");
     filch.print("filch, priorities");
     one.print("rayon, one pool");
     two.print("rayon, two pools");
+    plain.print("plain threads");
 }
