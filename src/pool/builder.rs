@@ -255,8 +255,8 @@ impl ThreadPoolBuilder {
     }
 
     /// Sets after how many jobs a busy worker looks at the injector, the queue of work from
-    /// outside, and at broadcasts, before its own queues. A smaller number is fairer to callers from outside, and a
-    /// larger one a little faster. The default is 61.
+    /// outside, and at broadcasts, before its own queues. A smaller number is fairer to these, and
+    /// a larger one a little faster. The default is 61.
     pub fn injector_interval(mut self, jobs: u32) -> Self {
         self.settings.injector_interval = jobs;
         self
