@@ -957,6 +957,54 @@ fn a_lock_may_be_held_across_a_join_though_a_thread_is_off_its_core() {
     }
 }
 
+/// A task that holds a lock across a join has to hand off its core for jobs that must not run on
+/// top of it. The spare thread must begin no other job, which may need the lock.
+#[test]
+fn a_lock_may_be_held_across_a_join_though_the_core_is_handed_off() {
+    let _watchdog = watchdog();
+    fn nothing() {}
+    fn forks() {
+        (0..20).for_each(|_| _ = filch::join(|| fib(5), || fib(5)));
+    }
+    for op in [nothing, forks].repeat(10) {
+        check_lock_across_a_join(|here, _| here.spawn_broadcast(move |_| op()));
+        check_lock_across_a_join(|here, there| {
+            let here = here.clone();
+            drop(there.spawn(move || here.install(op)));
+        });
+        check_lock_across_a_join(|here, there| {
+            let here = here.clone();
+            drop(there.spawn(move || (0..10).for_each(|_| drop(here.spawn(op)))));
+        });
+    }
+}
+
+/// Calls `asks`, which hands jobs to the first pool of two workers. One of these waits with a lock
+/// for a fork of its task, which the other one runs. Another task, which needs the lock, is queued.
+fn check_lock_across_a_join(asks: impl FnOnce(&Arc<ThreadPool>, &ThreadPool)) {
+    let (here, there) = (Arc::new(pool(2)), pool(1));
+    let shared = Arc::new((Mutex::new(()), [(); 2].map(|()| Flag::new())));
+    let [for_holder, for_other] = [(); 2].map(|()| shared.clone());
+    let holder = here.spawn(move || {
+        let (lock, [is_stolen, go_on]) = &*for_holder;
+        let _guard = common::lock(lock);
+        let second = || {
+            is_stolen.raise();
+            go_on.hold();
+        };
+        filch::join(|| is_stolen.hold(), second);
+    });
+    let (_, [is_stolen, go_on]) = &*shared;
+    is_stolen.hold();
+    rest(Duration::from_millis(1));
+    let other = here.spawn(move || drop(common::lock(&for_other.0)));
+    asks(&here, &there);
+    rest(Duration::from_millis(2));
+    go_on.raise();
+    holder.join().unwrap();
+    other.join().unwrap();
+}
+
 // ---- Hand-offs in handlers, by members, and in pools that have ended ----
 
 fn plain(threads: usize) -> ThreadPool {

@@ -22,6 +22,9 @@ pub(super) struct Core {
     /// the list's lock.
     pub(super) off: AtomicU32,
     pub(super) returning: AtomicU32,
+    /// Whether the last of those that wait must not be kept from the core by ordinary jobs. Written
+    /// likewise.
+    pub(super) is_awaited: AtomicU32,
     /// Where the thread that has the core sleeps inside a wait.
     pub(super) wait: Parker,
 }
@@ -31,19 +34,32 @@ pub(crate) struct CoreThread {
     pub(crate) core: usize,
     /// The address of its wait, or 0.
     pub(super) wait: usize,
-    /// Whether that wait is for the thread's own pool, and is not over.
-    pub(super) is_local: bool,
+    /// Whether any job of the pool may be the one that the thread needs to go on.
+    pub(super) needs_any: bool,
+    /// Whether a spare thread may run any job in its place, if any job is needed.
+    pub(super) for_any: bool,
     /// When the thread called a closure that may block, if it did.
     pub(super) blocks_since: Option<Instant>,
     /// Whether it has the core.
     has_core: AtomicU32,
+    /// Whether there is a job that the thread may run. Set after the thread was taken out of
+    /// `List::off_core`.
+    is_called: AtomicU32,
     pub(super) parker: Parker,
 }
 
 impl CoreThread {
     fn new(core: usize, has_core: bool) -> Self {
-        let (has_core, parker) = (AtomicU32::new(has_core.into()), Parker::new());
-        CoreThread { core, wait: 0, is_local: false, blocks_since: None, has_core, parker }
+        CoreThread {
+            core,
+            wait: 0,
+            needs_any: false,
+            for_any: false,
+            blocks_since: None,
+            has_core: AtomicU32::new(has_core.into()),
+            is_called: AtomicU32::new(0),
+            parker: Parker::new(),
+        }
     }
 
     pub(crate) fn at_bottom(core: usize, has_core: bool) -> Arc<Self> {
@@ -51,20 +67,29 @@ impl CoreThread {
     }
 
     /// A thread in the wait at the address `wait`.
-    pub(crate) fn in_wait(core: usize, wait: usize, is_local: bool) -> Arc<Self> {
-        Arc::new(CoreThread { wait, is_local, ..Self::new(core, false) })
+    pub(crate) fn in_wait(core: usize, wait: usize, needs_any: bool, for_any: bool) -> Arc<Self> {
+        Arc::new(CoreThread { wait, needs_any, for_any, ..Self::new(core, false) })
     }
 
-    /// A thread that calls a closure which may block. The closure may need any job of the pool to
-    /// go on, so the thread counts as one that waits for its own pool.
+    /// A thread that calls a closure which may block, and may need any job of the pool to go on.
     pub(crate) fn in_blocking(core: usize, has_core: bool) -> Arc<Self> {
         let blocks_since = Some(Instant::now());
-        Arc::new(CoreThread { is_local: true, blocks_since, ..Self::new(core, has_core) })
+        Arc::new(CoreThread { needs_any: true, blocks_since, ..Self::new(core, has_core) })
     }
 
     pub(crate) fn has_core(&self) -> bool {
         // Acquire: matches the Release in `give`, so what was done on the core is visible.
         self.has_core.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether the thread has its core, or has to take it back for a job. (Relaxed: the thread is
+    /// unparked after it was called.)
+    pub(super) fn is_called(&self) -> bool {
+        self.has_core() || self.is_called.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn call(&self) {
+        self.is_called.store(1, Ordering::Relaxed);
     }
 
     /// Sleeps until the thread may have its core, or for `limit`.

@@ -44,6 +44,12 @@ impl Sleep {
         self.cores[core].returning.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the core's next holder must run only cross-pool jobs and pinned jobs, and then pass
+    /// the core on. (Relaxed, likewise.)
+    pub(crate) fn is_awaited(&self, core: usize) -> bool {
+        self.cores[core].is_awaited.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether the core, which the caller has, could be given to a spare thread. For `blocking`,
     /// that is one which is not kept for waits.
     pub(crate) fn has_spare(&self, core: usize, purpose: SpareFor) -> bool {
@@ -72,17 +78,58 @@ impl Sleep {
         if has_ended() {
             return None;
         }
-        list.threads[core].list_of(thread).push(thread.clone());
-        self.cores[core].off.fetch_add(1, Ordering::Relaxed);
-        self.needing_any.fetch_add(thread.is_local.into(), Ordering::Relaxed);
+        self.leaves(&mut list, thread);
         let taker = self.give_to_returning(&mut list, core);
         let taker = taker.or_else(|| self.give_to_spare(&mut list, core, work_left));
         Some(GivenBack::to(list, taker))
     }
 
-    /// Sleeps until `done`, or until the thread is given its core.
+    /// Gives the core to a waiting thread that has not looked for work since it handed off the
+    /// core. The caller, `thread`, has announced that it sleeps in a wait restricted to `tags`, and
+    /// has seen no work. It stays announced, but goes on without the core. Returns `false` if there
+    /// is no such thread, or if the caller was woken.
+    #[must_use]
+    pub(crate) fn swap(&self, thread: &Arc<CoreThread>, tags: [Option<usize>; 2]) -> bool {
+        let core = thread.core;
+        let mut list = self.list();
+        if self.state(core) != RESTRICTED {
+            return false;
+        }
+        // The caller may need any job, also one that a worker in a restricted wait must not run. So
+        // it does not keep the core from such a wait.
+        let is_next = |it: &Arc<CoreThread>| {
+            let has_looked = list.off_core.iter().any(|(other, _)| Arc::ptr_eq(other, it));
+            !has_looked || thread.needs_any && !it.needs_any
+        };
+        let Some(at) = list.threads[core].waiting.iter().rposition(is_next) else { return false };
+        self.unlist_restricted(&mut list, core);
+        let taker = self.give_to_waiting(&mut list, core, at);
+        self.leaves(&mut list, thread);
+        list.off_core.push((thread.clone(), tags));
+        self.restricted.fetch_add(1, Ordering::Relaxed);
+        release(list, Some(taker));
+        true
+    }
+
+    /// Counts a thread as one that has handed off its core.
+    fn leaves(&self, list: &mut List, thread: &Arc<CoreThread>) {
+        list.threads[thread.core].list_of(thread).push(thread.clone());
+        self.cores[thread.core].off.fetch_add(1, Ordering::Relaxed);
+        self.needing_any.fetch_add(thread.needs_any.into(), Ordering::Relaxed);
+        self.note_waiting(list, thread.core);
+    }
+
+    /// Called after the threads that wait without the core have changed.
+    fn note_waiting(&self, list: &List, core: usize) {
+        let waiting = &list.threads[core].waiting;
+        let is_awaited =
+            waiting.iter().any(|it| !it.needs_any) && waiting.last().is_some_and(|it| !it.for_any);
+        self.cores[core].is_awaited.store(is_awaited.into(), Ordering::Relaxed);
+    }
+
+    /// Sleeps until `done`, or until the thread is given its core or has to take it back.
     pub(crate) fn wait_off_core(&self, thread: &CoreThread, done: impl Fn() -> bool) {
-        while !thread.has_core() && !done() {
+        while !thread.is_called() && !done() {
             thread.parker.park();
         }
     }
@@ -96,7 +143,7 @@ impl Sleep {
             return Some(Stopped::Fine);
         }
         list.threads[core].list_of(thread).retain(|other| !Arc::ptr_eq(other, thread));
-        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+        self.waits_no_more(&mut list, thread);
         if self.state(core) == PARKED {
             self.returned(thread);
             return Some(self.take_parked(&mut list, core));
@@ -150,17 +197,32 @@ impl Sleep {
     }
 
     fn give_to_any(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
-        self.give_to_returning(list, core).or_else(|| match self.any_job_is_needed() {
-            true => None,
-            false => self.give_to_waiting(list, core),
+        self.give_to_returning(list, core).or_else(|| {
+            let any = self.any_job_is_needed() && !self.is_awaited(core);
+            if any { None } else { self.give_to_last_waiting(list, core) }
         })
     }
 
-    fn give_to_waiting(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
-        let thread = list.threads[core].waiting.pop()?;
-        self.needing_any.fetch_sub(thread.is_local.into(), Ordering::Relaxed);
+    fn give_to_last_waiting(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
+        let last = list.threads[core].waiting.len().checked_sub(1)?;
+        Some(self.give_to_waiting(list, core, last))
+    }
+
+    fn give_to_waiting(&self, list: &mut List, core: usize, at: usize) -> Woken<'static> {
+        let thread = list.threads[core].waiting.remove(at);
+        self.waits_no_more(list, &thread);
         self.returned(&thread);
-        Some(Woken::Thread(thread))
+        Woken::Thread(thread)
+    }
+
+    /// Called when a thread is no longer among those that wait or block without their cores.
+    fn waits_no_more(&self, list: &mut List, thread: &Arc<CoreThread>) {
+        self.needing_any.fetch_sub(thread.needs_any.into(), Ordering::Relaxed);
+        self.note_waiting(list, thread.core);
+        if let Some(at) = list.off_core.iter().position(|it| Arc::ptr_eq(&it.0, thread)) {
+            list.off_core.swap_remove(at);
+            self.restricted.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Gives the core to the first thread that wants it back.
@@ -187,7 +249,7 @@ impl Sleep {
         work_left: bool,
     ) -> Option<Woken<'static>> {
         if !list.threads[core].has_spare() {
-            if let Some(taker) = self.give_to_waiting(list, core) {
+            if let Some(taker) = self.give_to_last_waiting(list, core) {
                 return Some(taker);
             }
         }

@@ -96,7 +96,8 @@
 //!    `WaitPolicy::OwnDescendants`, it wakes those that wait for any of the job's ancestors. If it
 //!    moved the job, it also wakes those that wait for the job itself. Step 2 takes at most one job
 //!    from each other worker. That worker runs the jobs behind it, or reinjects them before it
-//!    sleeps. Models: `a_task_finds_a_restricted_wait`,
+//!    sleeps. A waiter that has swapped (lemma 3 of `worker/hand_off.rs`) is called likewise.
+//!    Models: `a_task_finds_a_restricted_wait`,
 //!    `a_job_from_outside_finds_a_restricted_wait`.
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
@@ -108,13 +109,13 @@
 //!    `a_cross_job_finds_a_worker_that_waits_for_another_pool`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
-//!    thread without a core waits for its own pool, or a thread of another pool joins a future,
-//!    since these may need the job. The last worker to enter a restricted wait looks for any work
-//!    in step 2. A publisher from outside wakes one of the workers in (c), as does a thread that
-//!    begins to join a future, and that worker hands off its core. A worker that publishes needs to
-//!    wake none, since it looks for work itself before it sleeps. A thread that hands off its core
-//!    is counted before its fence, and the core that it leaves is not restricted. Models:
-//!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
+//!    thread without a core blocks, or is in a free or an external wait, or if a thread of another
+//!    pool joins a future, since these may need the job. The last worker to enter a restricted wait
+//!    looks for any work in step 2. A publisher from outside wakes one of the workers in (c), as
+//!    does a thread that begins to join a future, and that worker hands off its core. A worker that
+//!    publishes needs to wake none, since it looks for work itself before it sleeps. A thread that
+//!    hands off its core is counted before its fence, and the core that it leaves is not
+//!    restricted. Models: `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
 //!    `a_job_that_another_pool_needs_finds_a_worker`.
 //! 7. *A waiter is woken.* It registers in its latch before step 1, and probes the latch in step 2.
 //!    The setter of the latch sees the registration, takes the list's lock, and wakes the waiter if

@@ -21,9 +21,14 @@ pub(super) struct List {
     pub(super) sentry: Option<usize>,
     /// The cores in `RESTRICTED`.
     pub(super) restricted: Vec<Restricted>,
+    /// The threads in restricted waits that gave up their cores after they had looked for work,
+    /// with the isolation tags of what they may run.
+    pub(super) off_core: Vec<OffCore>,
     /// For each core, the threads that do not have it.
     pub(super) threads: Box<[CoreThreads]>,
 }
+
+pub(super) type OffCore = (Arc<CoreThread>, [Option<usize>; 2]);
 
 pub(super) struct Restricted {
     pub(super) core: usize,
@@ -53,15 +58,15 @@ pub(super) fn release<'s>(list: MutexGuard<'_, List>, woken: impl IntoIterator<I
 
 pub(crate) struct Sleep {
     pub(super) counts: CachePadded<AtomicUsize>,
-    /// How many workers are in restricted waits.
+    /// The length of `List::restricted` and of `List::off_core`.
     pub(super) restricted: CachePadded<AtomicUsize>,
     /// Publishers rely on the sentry while at least this many workers are awake. 0 if the sentry is
     /// a worker. (A publisher that reads a stale value wakes one worker too many, or relies on a
     /// sentry that resigns before long.)
     pub(super) enough: AtomicUsize,
-    /// For how many threads any job of this pool may be the one that they wait for: those without a
-    /// core that wait for this pool or block, which are counted under the list's lock, and those of
-    /// other pools that join a future of this one.
+    /// For how many threads any job of this pool may be the one that they need: those without a
+    /// core that block, or are in external or free waits, which are counted under the list's lock,
+    /// and those of other pools that join a future of this one.
     pub(super) needing_any: AtomicUsize,
     pub(super) list: Mutex<List>,
     /// The generation of the pool. In another one, its workers do not exist.
@@ -77,6 +82,7 @@ impl Sleep {
             searches: PlainBool::new(false),
             off: AtomicU32::new(0),
             returning: AtomicU32::new(0),
+            is_awaited: AtomicU32::new(0),
             wait: Parker::new(),
         };
         Sleep {
@@ -88,6 +94,7 @@ impl Sleep {
                 parked: Vec::new(),
                 sentry: None,
                 restricted: Vec::new(),
+                off_core: Vec::new(),
                 threads: (0..workers).map(|_| CoreThreads::default()).collect(),
             }),
             generation: Generation::current(),
@@ -159,10 +166,7 @@ impl Sleep {
     pub(super) fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
         let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
-        if let Some(at) = list.restricted.iter().position(|it| it.core == core) {
-            list.restricted.swap_remove(at);
-            self.restricted.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.unlist_restricted(list, core);
         if let Some(at) = list.parked.iter().rposition(|&s| s == core) {
             list.parked.remove(at);
             sub += ONE_PARKED;
@@ -175,6 +179,13 @@ impl Sleep {
         match is_parked {
             true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),
+        }
+    }
+
+    pub(super) fn unlist_restricted(&self, list: &mut List, core: usize) {
+        if let Some(at) = list.restricted.iter().position(|it| it.core == core) {
+            list.restricted.swap_remove(at);
+            self.restricted.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

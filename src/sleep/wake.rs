@@ -1,10 +1,12 @@
 //! Waking workers: what a publisher, a searcher that has found a job, and a sentry from outside do.
 
+use std::mem;
+
 use super::Sleep;
 use super::cores::{BLOCKED, PARKED, RESTRICTED};
 use super::counts::{Counts, SEARCHER, SENTRY};
 use super::park::HAS_SHORT_TIMERS;
-use super::state::{OUTSIDE, Restricted, Woken, release};
+use super::state::{List, OUTSIDE, OffCore, Restricted, Woken, release};
 use crate::latch::{ANY_TAG, NO_TAG};
 use crate::sync::{Ordering, fence, seq_cst_is_enough};
 
@@ -161,8 +163,19 @@ impl Sleep {
 
     #[cold]
     fn wake_restricted(&self, tag: usize) {
-        let serves = |it: &&Restricted| tag == ANY_TAG || it.tags.contains(&Some(tag));
-        self.wake_each(self.list(), |list| list.restricted.iter().find(serves).map(|it| it.core));
+        let serves = |tags: &[Option<usize>; 2]| tag == ANY_TAG || tags.contains(&Some(tag));
+        let mut list = self.list();
+        // Those without their cores take these back.
+        let (called, others) =
+            mem::take(&mut list.off_core).into_iter().partition(|it| serves(&it.1));
+        let called: Vec<OffCore> = called;
+        list.off_core = others;
+        self.restricted.fetch_sub(called.len(), Ordering::Relaxed);
+        called.iter().for_each(|it| it.0.call());
+        let is_served = |it: &&Restricted| serves(&it.tags);
+        let next = |list: &List| list.restricted.iter().find(is_served).map(|it| it.core);
+        self.wake_each(list, next);
+        called.into_iter().for_each(|it| it.0.parker.unpark());
     }
 
     /// Wakes one parked worker: the sentry, else the one that parked last. It now counts as a

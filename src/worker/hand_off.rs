@@ -31,13 +31,24 @@
 //!    hands the core off. A holder that is about to sleep announces that, and then checks whether
 //!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
-//! 2. *A spare thread begins no ordinary job in the place of a thread that waits for another pool.*
-//!    If all threads off the cores wait for other pools, the thread at the bottom of a stack runs
-//!    only cross-pool jobs and pinned jobs, and then passes the core on to a thread that waits. If
-//!    a thread off its core waits for its own pool, or calls a closure that may block, it may need
-//!    any job. So the spare threads then run any job.
-//! 3. *A thread off its core is woken.* It registers as off before it probes its wait, and the
-//!    thread that ends the wait takes the lock.
+//! 2. *No unrelated job keeps a core from a thread in a restricted wait.* Such a job could need a
+//!    lock that the thread's task holds. As long as such a thread is off its core, the threads that
+//!    have the core run only cross-pool jobs and pinned jobs at the bottom of their stacks, under
+//!    tags of their own, and then pass the core on to a thread that waits. Free waits on the core
+//!    run no unrelated job either. There is one exception: a waiter that handed off its core since
+//!    a thread elsewhere may need any job (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`). Then
+//!    the spare thread runs any.
+//! 3. *A thread off its core is woken if its wait is over.* It registers as off before it probes
+//!    its wait, and the thread that ends the wait takes the lock.
+//!
+//!    *And if it may run a job that nobody else does.* A thread in a restricted wait that hands off
+//!    its core may not have seen all jobs. It has the core again before a holder sleeps in a
+//!    restricted wait, since that holder *swaps* with it ([`Worker::swap`]). The holder announces
+//!    that it sleeps, sees no job, and stays announced while it gives the core away. So it is
+//!    called for jobs as if it slept with the core (lemma 4 of `sleep/mod.rs`), and then takes the
+//!    core back. A swap leaves one thread fewer that may not have seen all jobs, so swaps end.
+//!    Models: `a_waiter_that_handed_off_its_core_looks_for_its_jobs`,
+//!    `a_waiter_without_its_core_is_called_for_its_jobs`.
 //! 4. *A core has a thread that can act on it.* For each call of a closure that may block, there is
 //!    one more spare thread, even if the core goes to a thread that waits for it. So at least one
 //!    of the pool's own threads of a core is outside of such closures: it is spare, has the core,
@@ -87,6 +98,17 @@ use crate::worker::shared::Registry;
 
 /// The interval at which a thread that wants its core back, and does not get it, asks again.
 const LATE: Duration = Duration::from_millis(4);
+
+/// What a thread in a wait hands off its core for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HandOffFor {
+    /// A thread that wants its core back.
+    Returning,
+    /// Jobs that must not run on top of the wait.
+    CrossJobs,
+    /// Any job: a thread that needs one does not have a core.
+    AnyJob,
+}
 
 pub(super) struct HandedOff {
     thread: Arc<CoreThread>,
@@ -148,17 +170,17 @@ impl Stack {
 }
 
 impl Worker {
-    /// Waits without the core. If `for_work`, there is work, so a spare thread gets the core. If
-    /// not, a thread that wants the core back gets it. Returns `false` without waiting if there is
-    /// no spare thread and none can be started, or if the pool has ended. The caller must not count
-    /// as a searcher.
-    pub(super) fn wait_off_core(&self, wait: &impl Wait, for_work: bool) -> bool {
+    /// Waits without the core, until the wait is over or the thread has its core again. Returns
+    /// `false` without waiting if there is no spare thread and none can be started, or if the pool
+    /// has ended. The caller must not count as a searcher.
+    pub(super) fn wait_off_core(&self, wait: &impl Wait, purpose: HandOffFor) -> bool {
+        let for_work = purpose != HandOffFor::Returning;
         if for_work && !self.registry().find_spare(self.index, SpareFor::Waits) {
             return false;
         }
         wait.leave_core();
         if wait.register_waker() {
-            let Some(handed_off) = self.hand_off(wait, for_work) else { return false };
+            let Some(handed_off) = self.hand_off(wait, purpose) else { return false };
             self.sleep().wait_off_core(&handed_off.thread, || wait.done());
             self.take_back(handed_off);
         }
@@ -167,19 +189,46 @@ impl Worker {
 
     /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended.
     /// (The caller is then a guest, whose thread may go on after the pool's end.)
-    pub(super) fn hand_off(&self, wait: &impl Wait, for_work: bool) -> Option<HandedOff> {
-        let is_local = !wait.is_for_other_pool() && !wait.done();
-        self.hand_off_as(CoreThread::in_wait(self.index, wait.address(), is_local), for_work)
+    pub(super) fn hand_off(&self, wait: &impl Wait, purpose: HandOffFor) -> Option<HandedOff> {
+        let for_work = purpose != HandOffFor::Returning;
+        self.hand_off_as(self.thread_in(wait, purpose), for_work)
+    }
+
+    fn thread_in(&self, wait: &impl Wait, purpose: HandOffFor) -> Arc<CoreThread> {
+        let may_need_any = self.waits_freely() || wait.is_external();
+        let needs_any = may_need_any && !wait.is_for_other_pool() && !wait.done();
+        let for_any = purpose == HandOffFor::AnyJob;
+        CoreThread::in_wait(self.index, wait.address(), needs_any, for_any)
+    }
+
+    /// Called by a worker that has announced that it sleeps in this restricted wait, and has seen
+    /// no work. If other threads wait without the core that have not looked for work since, one of
+    /// them gets the core, and this thread waits without it. Returns `false` if there is none, or
+    /// if this worker was woken.
+    pub(super) fn swap(&self, wait: &impl Wait, tags: [Option<usize>; 2]) -> bool {
+        if self.threads_off() == 0 {
+            return false;
+        }
+        wait.leave_core();
+        self.reinject_forks();
+        let thread = self.thread_in(wait, HandOffFor::Returning);
+        let stack = self.leave_stack();
+        let is_swapped = self.sleep().swap(&thread, tags);
+        match is_swapped {
+            true => {
+                self.sleep().wait_off_core(&thread, || wait.done());
+                self.take_back(HandedOff { thread, stack });
+            }
+            false => self.put_stack_back(stack),
+        }
+        is_swapped
     }
 
     fn hand_off_as(&self, thread: Arc<CoreThread>, for_work: bool) -> Option<HandedOff> {
         self.reinject_forks();
-        // Forks that were stolen are still pending when the caller takes the core back.
-        self.forks.keep_slots(true);
-        let stack = self.replace_stack(Stack::bottom());
+        let stack = self.leave_stack();
         let work_left = for_work || self.has_own_work();
         let has_ended = || self.registry().has_ended();
-        self.note(Activity::Parked);
         let Some(given) = self.sleep().hand_off(&thread, work_left, has_ended) else {
             self.note_awake(false);
             self.put_stack_back(stack);
@@ -187,6 +236,13 @@ impl Worker {
         };
         self.look_after(given);
         Some(HandedOff { thread, stack })
+    }
+
+    fn leave_stack(&self) -> Stack {
+        // Forks that were stolen are still pending when the caller takes the core back.
+        self.forks.keep_slots(true);
+        self.note(Activity::Parked);
+        self.replace_stack(Stack::bottom())
     }
 
     /// Step 3.
@@ -254,7 +310,7 @@ impl Worker {
     pub(super) fn make_way(&self) {
         if self.is_wanted() {
             self.flush_forks();
-            let thread = CoreThread::in_wait(self.index, 0, false);
+            let thread = CoreThread::in_wait(self.index, 0, false, false);
             self.hand_off_as(thread, false).into_iter().for_each(|it| self.take_back(it));
         }
     }
@@ -272,7 +328,8 @@ impl Worker {
     /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
     /// lemma 2.
     pub(super) fn runs_cross_jobs_only(&self) -> bool {
-        self.threads_off() > 0 && !self.sleep().any_job_is_needed()
+        let sleep = self.sleep();
+        self.threads_off() > 0 && (sleep.is_awaited(self.index) || !sleep.any_job_is_needed())
     }
 
     /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,

@@ -43,7 +43,8 @@ impl Worker {
         if self.is_wanted() {
             return self.pass_on(me);
         }
-        let job = match self.runs_cross_jobs_only() {
+        let cross_only = self.runs_cross_jobs_only();
+        let job = match cross_only {
             true => self.pop_pinned().or_else(|| self.cross_job()),
             false => self.find(),
         };
@@ -55,21 +56,26 @@ impl Worker {
         };
         self.stop_searching();
         sim::looks(false);
-        self.run(job);
+        self.run(job, cross_only);
         sim::looks(true);
         sim::point();
         true
     }
 
-    /// Runs a job at the bottom of the stack.
-    pub(super) fn run(&self, job: JobRef) {
+    /// Runs a job at the bottom of the stack. If it `is_apart`, its waits run no other work, on top
+    /// of which the core could not be passed on.
+    pub(super) fn run(&self, job: JobRef, is_apart: bool) {
         // Forks on the stacks of threads that have handed off the core keep their slots.
         if self.threads_off() == 0 {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        self.set_word(job.word());
-        self.execute(job);
+        if is_apart && job.tag() == NO_TAG {
+            self.execute_isolated(job);
+        } else {
+            self.set_word(job.word());
+            self.execute(job);
+        }
         self.set_word(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
@@ -130,8 +136,13 @@ impl Worker {
         self.tasks.in_order
     }
 
-    /// Whether a wait for a task of this pool may run any other.
+    /// Whether a wait for a task of this pool may run any other: it is free, and no thread whose
+    /// wait is not has handed off this core.
     pub(crate) fn may_run_any_task(&self) -> bool {
+        self.waits_freely() && !self.sleep().is_awaited(self.index)
+    }
+
+    pub(super) fn waits_freely(&self) -> bool {
         self.tag() == NO_TAG && !self.waits_for_own_work()
     }
 

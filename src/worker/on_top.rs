@@ -148,7 +148,7 @@ impl Worker {
 
     /// Runs a job with an isolation tag of its own.
     #[cold]
-    fn execute_isolated(&self, job: JobRef) {
+    pub(super) fn execute_isolated(&self, job: JobRef) {
         let outer = self.word();
         let own_tag = Tag::new(job.tag());
         self.set_word(own_tag.address() | Priority::bits_of(job.word()));

@@ -1,6 +1,7 @@
 //! Restricted waits: the jobs that a wait leaves to other workers, and how it sleeps (`wait.rs`).
 #![deny(unsafe_code)]
 
+use super::hand_off::HandOffFor;
 use super::on_top::{MOST_STACKED, is_awaited};
 use super::times::Activity;
 use super::{JobRef, Worker};
@@ -20,8 +21,8 @@ enum Seen {
     Reason,
     /// A job, which the worker has taken.
     Job(JobRef),
-    /// A job that it must not run, and hands off its core for.
-    OthersJob,
+    /// Jobs that it must not run, and hands off its core for.
+    OthersJob(HandOffFor),
 }
 
 impl Worker {
@@ -32,7 +33,7 @@ impl Worker {
                 self.stop_searching();
                 self.run_in_wait(job, wait, || None);
             }
-            None => self.leave_to_spare(wait, is_refused),
+            None => self.leave_to_spare(wait, HandOffFor::CrossJobs, is_refused),
         }
     }
 
@@ -86,6 +87,7 @@ impl Worker {
             sleep.leave(self.index, kind);
         }
         match seen {
+            Seen::Nothing if self.swap(wait, kind.tags()) => self.counters.wakes.add(1),
             Seen::Nothing => {
                 self.note(Activity::Blocked);
                 sleep.sleep(self.index, kind);
@@ -96,15 +98,15 @@ impl Worker {
                 self.stop_searching();
                 self.run_in_wait(job, wait, || None);
             }
-            Seen::OthersJob => self.leave_to_spare(wait, is_refused),
+            Seen::OthersJob(purpose) => self.leave_to_spare(wait, purpose, is_refused),
             Seen::Reason => {}
         }
     }
 
     /// Hands off the core for jobs that must not run on top of this wait.
-    fn leave_to_spare(&self, wait: &impl Wait, is_refused: &mut bool) {
+    fn leave_to_spare(&self, wait: &impl Wait, purpose: HandOffFor, is_refused: &mut bool) {
         self.stop_searching();
-        if !self.wait_off_core(wait, true) {
+        if !self.wait_off_core(wait, purpose) {
             *is_refused = true;
             self.registry().counts.refused_hand_offs.fetch_add(1, Ordering::Relaxed);
         }
@@ -138,11 +140,12 @@ impl Worker {
         let is_far = |job: &JobRef| !self.may_run_on_top(job, wait);
         let far_job_waits = || self.registry().cross_jobs.iter().any(|it| it.first_is(is_far));
         let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
-        let work_waits =
-            || far_job_waits() || pinned_job_waits() || wait.is_external() || self.is_missed();
         if self.may_hand_off(is_refused) {
-            if work_waits() {
-                return Seen::OthersJob;
+            if !wait.is_external() && (far_job_waits() || pinned_job_waits()) {
+                return Seen::OthersJob(HandOffFor::CrossJobs);
+            }
+            if wait.is_external() || self.is_missed() {
+                return Seen::OthersJob(HandOffFor::AnyJob);
             }
             // The first one may run here since the look above: it has come, has become empty, or
             // was behind others. Those behind it may have come before this worker announced itself.

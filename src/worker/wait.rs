@@ -3,7 +3,8 @@
 //! # States
 //! A wait is one of three kinds:
 //! - *Free*: it may run any job. First its own tasks, then what it can steal from the worker that
-//!   runs what it waits for (*leapfrogging*), then any other.
+//!   runs what it waits for (*leapfrogging*), then any other. (It counts as restricted while a
+//!   thread in a restricted wait is off this core: lemma 2 of `hand_off.rs`.)
 //! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
 //!   point (`job::Header`). If it waits for a task's handle, it may also run that task, and the
 //!   jobs whose tag is that task; if for a scope, also the scope's tasks that are set apart (for
@@ -27,10 +28,10 @@
 //! jobs of these and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
 //! for the worker's own pool takes only cross-pool jobs that are descendants of what it waits for.)
 //! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it
-//! there. If not, the job stays in its place, since jobs of one spawner begin in order, and the worker
-//! hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned job,
-//! which no other worker can run, also after each `injector_interval` jobs. That thread runs such
-//! jobs, and then passes the core on to a thread that waits without a core.
+//! there. If not, the job stays in its place, since jobs of one spawner begin in order, and the
+//! worker hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned
+//! job, which no other worker can run, also after each `injector_interval` jobs. That thread runs
+//! such jobs, and then passes the core on to a thread that waits without a core.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
@@ -55,10 +56,12 @@
 //!    - A job of the waiter's own pool, if the waiter has its core: the waiter itself can run it.
 //!      A worker that waits for another pool reinjects its own tasks before it sleeps.
 //!    - A job of the waiter's own pool, if the waiter is without its core, because another thread
-//!      wanted the core back or took it for a cross-pool job: the job may be any. As long as there
-//!      is such a waiter, the spare threads of its pool run any job. If all workers are in
-//!      restricted waits and there is work, one of them hands off its core to a thread that does
-//!      the work. The same holds as long as a thread of another pool joins a future of this one.
+//!      wanted the core back or took it for a cross-pool job: if the wait is restricted, the waiter
+//!      gets the core and runs the job itself (lemma 3 of `hand_off.rs`). If it is free, the job
+//!      may be any. As long as there is such a waiter, spare threads run any job, and if all
+//!      workers are in restricted waits and there is work, one of them hands off its core to a
+//!      thread that does the work. The same holds as long as a closure blocks without its core, or
+//!      a thread of another pool joins a future of this one.
 //!    - An external wait may need any job. If it is free, it runs any. If not, it is without its
 //!      core. Model: `a_job_that_completes_finds_a_worker`.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
@@ -79,8 +82,9 @@
 //!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
 //!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
 //!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
-//! - a task that has handed off its core for a pinned or a cross-pool job, if the spare thread then
-//!   begins another job, which blocks by a lock or a channel until the task goes on;
+//! - a task that has handed off its core for a job which blocks, by a lock or a channel, until the
+//!   task goes on: for a pinned or a cross-pool job, or for any job if all workers are in restricted
+//!   waits, and a thread without a core or of another pool may need the job;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
@@ -113,11 +117,12 @@
 
 use super::Worker;
 use super::find::Aside;
+use super::hand_off::HandOffFor;
 use super::idle::{FEWEST_ROUNDS, pause};
 use super::on_top::is_awaited;
 use super::shared::ROUNDS;
 use super::times::Activity;
-use crate::job::{Priority, outcome};
+use crate::job::{NO_TAG, Priority, outcome};
 use crate::latch::{EXTERNAL, Wait};
 use crate::sim;
 use crate::sleep::{Kind, Look};
@@ -152,7 +157,7 @@ impl Worker {
             sim::point();
             if self.is_wanted() {
                 self.stop_searching();
-                self.wait_off_core(wait, false);
+                self.wait_off_core(wait, HandOffFor::Returning);
             } else if jobs >= self.registry().settings.injector_interval && self.has_left(wait) {
                 jobs = 0;
                 self.serve_pinned(wait, &mut is_refused);
@@ -166,9 +171,9 @@ impl Worker {
                 round += 1;
             } else if self.may_run_any(wait) {
                 self.sleep_in_wait(wait);
-                // Each sleep shortens the next look of this wait, and each job that is found makes it
-                // longer. (With equal looks, and a sentry where nobody forks, a bridge over a channel
-                // takes 1.2 times the processor time.)
+                // Each sleep shortens the next look of this wait, and each job that is found makes
+                // it longer. (With equal looks, and a sentry where nobody forks, a bridge over a
+                // channel takes 1.2 times the processor time.)
                 (round, rounds) = (0, (rounds / 2).max(FEWEST_ROUNDS));
             } else if self.is_alone_in(wait) {
                 self.stop_searching();
@@ -351,7 +356,8 @@ impl Worker {
         if self.waits_for_own_work() {
             return wait.tag().is_some_and(|tag| job.ancestors().any(|above| above == tag));
         }
-        job.is_empty() || self.tag() == job.tag() || is_awaited(job, wait)
+        let is_part = job.tag() != NO_TAG && self.tag() == job.tag();
+        is_part || job.is_empty() || is_awaited(job, wait)
     }
 
     pub(super) fn may_run_any(&self, wait: &impl Wait) -> bool {

@@ -10,7 +10,7 @@ fn check_thief(act: fn()) {
         let thief = pool.start(|pool| {
             pool.act_as(1, |worker| {
                 if let Some(job) = worker.find() {
-                    worker.run(job);
+                    worker.run(job, false);
                 }
             });
         });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fork::install::Borrowed;
+use crate::worker::hand_off::HandOffFor;
 
 /// A thread that acts as a worker for a moment, if a core is to be had.
 fn borrow(pool: &Pool) {
@@ -86,7 +87,7 @@ fn a_pinned_job_is_run_though_the_core_was_lent() {
 /// Weakened: `sleep/hand_off.rs to: fence(Ordering::SeqCst); =>`
 #[test]
 fn a_pinned_job_is_run_though_the_holder_hands_off_the_core() {
-    check_pinned(|pool| drop(pool.worker(1).hand_off(&Latch::new(), false)));
+    check_pinned(|pool| drop(pool.worker(1).hand_off(&Latch::new(), HandOffFor::Returning)));
 }
 
 /// Worker 1 is the sentry; worker 2 sleeps inside a wait.
@@ -134,7 +135,7 @@ fn a_core_that_was_lent_is_handed_off() {
         let worker = pool.start(|pool| pool.registry().run_worker(0));
         let setter = pool.start(move |pool| set(pool, 0, &sets));
         if let Some(borrowed) = Borrowed::core(pool.registry()) {
-            assert!(borrowed.worker.wait_off_core(&*latch, true));
+            assert!(borrowed.worker.wait_off_core(&*latch, HandOffFor::AnyJob));
         }
         pool.registry().begin_end(false);
         setter.join().unwrap();

@@ -155,7 +155,7 @@ fn a_job_that_another_pool_needs_finds_a_worker() {
 /// cross-pool job: it hands its core to a spare thread, which runs the cross-pool job, by which
 /// that wait is over, and passes the core on.
 ///
-/// Weakened: `sleep/hand_off.rs give_to_any: self.give_to_waiting(list, core) => None`
+/// Weakened: `sleep/hand_off.rs give_to_any: self.give_to_last_waiting(list, core) => None`
 #[test]
 fn a_core_that_was_handed_off_for_a_cross_job_is_passed_on() {
     check(|| {
