@@ -27,8 +27,8 @@
 //! A worker runs a loop serially, in blocks of some microseconds. If other workers are idle and it
 //! has nothing else that they could steal, it hands over half of the rest. So a short loop costs
 //! hardly more than a serial one, inner loops of many items rarely fork while outer ones have work
-//! to share, and some items may take much longer than others. Programs need not choose the size of pieces, but
-//! can, by [`with_min_len`](IndexedParallelIterator::with_min_len) and
+//! to share, and some items may take much longer than others. Programs need not choose the size of
+//! pieces, but can, by [`with_min_len`](IndexedParallelIterator::with_min_len) and
 //! [`with_max_len`](IndexedParallelIterator::with_max_len). Each block is a loop over a plain
 //! iterator, which the compiler can vectorize.
 //!

@@ -83,8 +83,8 @@
 //!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
 //!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
 //! - a task that has handed off its core for a job which blocks, by a lock or a channel, until the
-//!   task goes on: for a pinned or a cross-pool job, or for any job if all workers are in restricted
-//!   waits, and a thread without a core or of another pool may need the job;
+//!   task goes on: for a pinned or a cross-pool job, or for any job if all workers are in
+//!   restricted waits, and a thread without a core or of another pool may need the job;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
