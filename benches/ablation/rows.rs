@@ -343,6 +343,15 @@ fn skewed(pool: &ThreadPool, items: usize, short: usize, long: Duration) -> Samp
     })
 }
 
+fn nested(pool: &ThreadPool, outer: u64, inner: u64) -> Sample {
+    inside(pool, 10, || {
+        let rows = (0..outer)
+            .into_par_iter()
+            .map(|i| (0..black_box(inner)).into_par_iter().map(|j| i ^ j).sum::<u64>());
+        assert!(rows.sum::<u64>() > 0);
+    })
+}
+
 fn loops() -> Vec<Row> {
     vec![
         row("loop of 100", 1, |pool| sum(pool, 2_000, 100)),
@@ -356,14 +365,8 @@ fn loops() -> Vec<Row> {
         row("loop of 33 of 100 µs", 2, |pool| skewed(pool, 33, 0, us(100))),
         row("loop of 3,000 of 1 µs", 2, |pool| skewed(pool, 3_000, 0, us(1))),
         row("loop of 5,000 short, 20 of 100 µs", 2, |pool| skewed(pool, 5_020, 5_000, us(100))),
-        row("nested loops, 100 of 1,000", 2, |pool| {
-            inside(pool, 10, || {
-                let rows = (0..100u64)
-                    .into_par_iter()
-                    .map(|i| (0..black_box(1_000u64)).into_par_iter().map(|j| i ^ j).sum::<u64>());
-                assert!(rows.sum::<u64>() > 0);
-            })
-        }),
+        row("nested loops, 100 of 1,000", 2, |pool| nested(pool, 100, 1_000)),
+        row("nested loops, 1,000 of 4", 2, |pool| nested(pool, 1_000, 4)),
         row("fold of 200 of 100 µs into 128 KiB", 2, |pool| {
             inside(pool, 1, || {
                 let counts = || vec![0_u32; 1 << 15];

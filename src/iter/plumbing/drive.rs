@@ -18,7 +18,7 @@ use super::{
     drop_first,
 };
 use crate::context::{CancelToken, Stop};
-use crate::fork::stopping_token;
+use crate::fork::{join_on_worker, stopping_token};
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
@@ -65,10 +65,14 @@ where
     let least = producer.min_len().max(1);
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
-    let is_alone = |worker: &Worker| worker.registry().workers().len() == 1 && !may_stop(worker);
+    let is_alone = |worker: &Worker| worker.registry().workers().len() == 1;
     // Under a limit, a worker of another pool may fill the consumer.
     let may_fill = || C::Folder::FILLS && innermost(|limit| limit.is_some());
-    if len <= max && Worker::current().is_some_and(is_alone) && !may_fill() {
+    let is_one_piece = |worker| len <= 1 || len <= max && is_alone(worker) && !may_fill();
+    if Worker::current().is_some_and(|worker| is_one_piece(worker) && !may_stop(worker)) {
+        if len <= 1 {
+            share_forks();
+        }
         // Inlined up to the caller, and without blocks, so that the compiler sees the whole loop.
         return serially(producer, consumer);
     }
@@ -92,11 +96,34 @@ where
     P: Producer,
     C: Consumer<P::Item>,
 {
+    if least == 1 && !C::Folder::KEEPS_STATE && has_fork_for_each(len) {
+        return each(len, producer, consumer);
+    }
     drive(Indexed { producer, len }, consumer, |threads| {
         let plan = Plan::new(threads, least, max, C::PAUSES);
         let plan = plan.cheap(!C::Folder::KEEPS_STATE).asks(C::Folder::FILLS);
         if P::FEW_BLOCKS { plan.in_one_block() } else { plan }
     })
+}
+
+/// Each item is a piece of its own.
+fn each<P, C>(len: usize, producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
+    if len <= 1 || consumer.full() {
+        // As in `Indexed::begin`.
+        producer.min_len();
+        share_forks();
+        return serially(producer, consumer);
+    }
+    let at = len / 2;
+    let (left, right) = producer.split_at(at);
+    let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
+    let first = || each(at, left, left_consumer);
+    let (left, right) = join_on_worker(first, |_| each(len - at, right, right_consumer));
+    reducer.reduce(left, right)
 }
 
 /// All items in one row.
@@ -341,9 +368,7 @@ where
         drop(source);
         return (consumer.into_folder().complete(), pace.block);
     }
-    if pace.is_wide() {
-        share_forks();
-    }
+    share_forks();
     let mut folder = consumer.into_folder();
     let mut before = start(&pace, source.len());
     loop {
@@ -377,8 +402,16 @@ where
 
 // What follows is not generic, hence compiled once.
 
+/// Whether each of `len` items gets a fork, without a plan.
+fn has_fork_for_each(len: usize) -> bool {
+    let is_few = |worker: &Worker| len <= 2 * worker.registry().workers().len();
+    Worker::current().is_some_and(|worker| is_few(worker) && !may_stop(worker))
+        && innermost(|limit| limit.is_none())
+}
+
+/// Shares what is hidden from a third worker.
 fn share_forks() {
-    if let Some(worker) = Worker::current() {
+    if let Some(worker) = Worker::current().filter(|it| it.registry().workers().len() > 2) {
         worker.share_forks();
     }
 }
