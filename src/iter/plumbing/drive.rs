@@ -65,12 +65,12 @@ where
     let least = producer.min_len().max(1);
     // What has fewer items than two pieces need is not cut for being too long.
     let max = producer.max_len().max(least.saturating_mul(2) - 1);
-    let is_alone = |worker: &Worker| worker.registry().workers().len() == 1;
     // Under a limit, a worker of another pool may fill the consumer.
     let may_fill = || C::Folder::FILLS && innermost(|limit| limit.is_some());
-    let is_one_piece = |worker| len <= 1 || len <= max && is_alone(worker) && !may_fill();
-    if Worker::current().is_some_and(|worker| is_one_piece(worker) && !may_stop(worker)) {
-        if len <= 1 {
+    let worker = Worker::current().filter(|worker| !may_stop(worker));
+    let threads = worker.map_or(0, |worker| worker.registry().workers().len());
+    if threads > 0 && len <= 1 || threads == 1 && len <= max && !may_fill() {
+        if threads > 2 {
             share_forks();
         }
         // Inlined up to the caller, and without blocks, so that the compiler sees the whole loop.
@@ -402,9 +402,13 @@ where
 
 // What follows is not generic, hence compiled once.
 
-/// Whether each of `len` items gets a fork, without a plan.
+/// Whether each of `len` items gets a fork, without a plan. (In a pool of more than two, other
+/// pending forks would be shared before each item.)
 fn has_fork_for_each(len: usize) -> bool {
-    let is_few = |worker: &Worker| len <= 2 * worker.registry().workers().len();
+    let is_few = |worker: &Worker| {
+        let threads = worker.registry().workers().len();
+        len <= 2 || len <= 2 * threads && (threads <= 2 || worker.is_bare())
+    };
     Worker::current().is_some_and(|worker| is_few(worker) && !may_stop(worker))
         && innermost(|limit| limit.is_none())
 }
