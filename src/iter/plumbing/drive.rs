@@ -405,9 +405,9 @@ where
 /// Whether each of `len` items gets a fork, without a plan. (In a pool of more than two, other
 /// pending forks would be shared before each item.)
 fn has_fork_for_each(len: usize) -> bool {
-    let is_few = |worker: &Worker| {
-        let threads = worker.registry().workers().len();
-        len <= 2 || len <= 2 * threads && (threads <= 2 || worker.is_bare())
+    let is_few = |worker: &Worker| match worker.registry().workers().len() {
+        threads @ ..=2 => len <= 2 * threads,
+        _ => len <= 2,
     };
     Worker::current().is_some_and(|worker| is_few(worker) && !may_stop(worker))
         && innermost(|limit| limit.is_none())

@@ -1,11 +1,11 @@
 //! The pace of a loop: how long its blocks are, and when it forks. One controller for all loops.
 //!
 //! # By demand
-//! A loop of at most two items a worker has a fork for each, and no pace, unless something may stop
-//! or limits it.
+//! A loop of two items, or of at most four on two workers, has a fork for each and no pace, unless
+//! something may stop or limits it.
 //!
-//! Another begins with one fork, so that a thief finds half of it at once, or with a few forks if it
-//! has few items, so that long ones are shared at once. If it has few items and the worker has
+//! Another begins with one fork, so that a thief finds half of it at once, or with a few forks if
+//! it has few items, so that long ones are shared at once. If it has few items and the worker has
 //! other pending work that a thief could take, or the number of items is not known, the first item
 //! is alone in its piece and the others are in forks: it may take long, or wait for the others.
 //! Each piece then goes on serially, block after block. After a block it hands over half of what is
