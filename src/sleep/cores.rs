@@ -88,8 +88,8 @@ impl CoreThread {
         self.has_core() || self.is_called.load(Ordering::Relaxed) != 0
     }
 
-    pub(super) fn call(&self) {
-        self.is_called.store(1, Ordering::Relaxed);
+    pub(super) fn set_called(&self, is_called: bool) {
+        self.is_called.store(is_called.into(), Ordering::Relaxed);
     }
 
     /// Sleeps until the thread may have its core, or for `limit`.

@@ -102,11 +102,12 @@ impl Sleep {
             !has_looked || thread.needs_any && !it.needs_any
         };
         let Some(at) = list.threads[core].waiting.iter().rposition(is_next) else { return false };
+        // First, so that no publisher misses a caller who is on its way from one list to the other.
+        list.off_core.push((thread.clone(), tags));
+        self.restricted.fetch_add(1, Ordering::Relaxed);
         self.unlist_restricted(&mut list, core);
         let taker = self.give_to_waiting(&mut list, core, at);
         self.leaves(&mut list, thread);
-        list.off_core.push((thread.clone(), tags));
-        self.restricted.fetch_add(1, Ordering::Relaxed);
         release(list, Some(taker));
         true
     }
@@ -122,8 +123,9 @@ impl Sleep {
     /// Called after the threads that wait without the core have changed.
     fn note_waiting(&self, list: &List, core: usize) {
         let waiting = &list.threads[core].waiting;
-        let is_awaited =
-            waiting.iter().any(|it| !it.needs_any) && waiting.last().is_some_and(|it| !it.for_any);
+        let is_awaited = !list.threads[core].returning.is_empty()
+            || waiting.iter().any(|it| !it.needs_any)
+                && waiting.last().is_some_and(|it| !it.for_any);
         self.cores[core].is_awaited.store(is_awaited.into(), Ordering::Relaxed);
     }
 
@@ -143,13 +145,17 @@ impl Sleep {
             return Some(Stopped::Fine);
         }
         list.threads[core].list_of(thread).retain(|other| !Arc::ptr_eq(other, thread));
-        self.waits_no_more(&mut list, thread);
         if self.state(core) == PARKED {
+            self.waits_no_more(&mut list, thread);
             self.returned(thread);
             return Some(self.take_parked(&mut list, core));
         }
+        // From here on it waits for the core alone.
+        thread.set_called(false);
+        // First, so that the core stays awaited.
         list.threads[core].returning.push_back(thread.clone());
         self.cores[core].returning.fetch_add(1, Ordering::Relaxed);
+        self.waits_no_more(&mut list, thread);
         if matches!(self.state(core), BLOCKED | RESTRICTED) {
             self.wake(list, core);
         }
@@ -229,6 +235,7 @@ impl Sleep {
     pub(super) fn give_to_returning(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
         let thread = list.threads[core].returning.pop_front()?;
         self.cores[core].returning.fetch_sub(1, Ordering::Relaxed);
+        self.note_waiting(list, core);
         self.returned(&thread);
         Some(Woken::Thread(thread))
     }

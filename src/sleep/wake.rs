@@ -171,7 +171,7 @@ impl Sleep {
         let called: Vec<OffCore> = called;
         list.off_core = others;
         self.restricted.fetch_sub(called.len(), Ordering::Relaxed);
-        called.iter().for_each(|it| it.0.call());
+        called.iter().for_each(|it| it.0.set_called(true));
         let is_served = |it: &&Restricted| serves(&it.tags);
         let next = |list: &List| list.restricted.iter().find(is_served).map(|it| it.core);
         self.wake_each(list, next);

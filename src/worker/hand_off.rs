@@ -35,9 +35,10 @@
 //!    lock that the thread's task holds. As long as such a thread is off its core, the threads that
 //!    have the core run only cross-pool jobs and pinned jobs at the bottom of their stacks, under
 //!    tags of their own, and then pass the core on to a thread that waits. Free waits on the core
-//!    run no unrelated job either. There is one exception: a waiter that handed off its core since
-//!    a thread elsewhere may need any job (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`). Then
-//!    the spare thread runs any.
+//!    run no unrelated job either. (A thread that wants its core back is counted as such before it
+//!    is no longer counted as waiting.) There are two exceptions. `yield_now` runs any job. And a
+//!    waiter may have handed off its core since some thread may need any job
+//!    (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`). Then the spare thread runs any.
 //! 3. *A thread off its core is woken if its wait is over.* It registers as off before it probes
 //!    its wait, and the thread that ends the wait takes the lock.
 //!
@@ -264,7 +265,9 @@ impl Worker {
     fn wait_to_return(&self, thread: &CoreThread) {
         if cfg!(loom) {
             // A model has no time.
-            return self.sleep().wait_off_core(thread, || false);
+            self.sleep().wait_off_core(thread, || false);
+            assert!(thread.has_core());
+            return;
         }
         while !thread.has_core() {
             thread.sleep_for(LATE);

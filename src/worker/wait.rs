@@ -82,9 +82,11 @@
 //!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
 //!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
 //!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
-//! - a task that has handed off its core for a job which blocks, by a lock or a channel, until the
-//!   task goes on: for a pinned or a cross-pool job, or for any job if all workers are in
-//!   restricted waits, and a thread without a core or of another pool may need the job;
+//! - a task that has handed off its core, if what has the core meanwhile blocks, by a lock or a
+//!   channel, until the task goes on. That may be a pinned or a cross-pool job; a job that goes on
+//!   after `blocking`, or that `yield_now` runs; and any job, for an external wait or if all
+//!   workers are in restricted waits, and a thread without a core or of another pool may need the
+//!   job;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;

@@ -93,7 +93,8 @@ fn a_waiter_that_handed_off_its_core_looks_for_its_jobs() {
 
 /// The second thread, which has given the core to the first one, takes it back.
 ///
-/// Weakened: `sleep/wake.rs wake_restricted: called.iter().for_each(|it| it.0.call()); =>`
+/// Weakened: `sleep/wake.rs wake_restricted:
+/// called.iter().for_each(|it| it.0.set_called(true)); =>`
 ///
 /// Weakened: `sleep/hand_off.rs swap: list.off_core.push((thread.clone(), tags)); =>
 /// drop(tags);`
