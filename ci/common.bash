@@ -55,7 +55,7 @@ use_rustc() {
 
 # Names in the stacks of leaks that are on purpose: tests forget a handle, or have payloads whose
 # drop panics with another such payload.
-forgetful=(hand_off_the_core whose_handle_was_forgotten Aftershock)
+forgetful=(whose_handle_was_forgotten Aftershock)
 
 # Sets `suites` to cargo's options for the named test files. `lib` stands for the unit tests.
 # Without names, chooses all files except
