@@ -4,7 +4,6 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -127,10 +126,7 @@ impl<T> Handle<T> {
         );
         let request = self.request();
         self.wait_for();
-        if let Some((request, registry)) = request {
-            drop(request);
-            outcome::discard(registry);
-        }
+        drop(request);
         self.take()
     }
 
@@ -162,9 +158,8 @@ impl<T> Handle<T> {
             && state.claim()
     }
 
-    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool. The pool,
-    /// which this also returns, must be dropped after the request.
-    fn request(&self) -> Option<(Option<Requested>, Arc<Registry>)> {
+    /// Asks the task's pool to begin the task, if the joiner is a thread of another pool.
+    fn request(&self) -> Option<Requested> {
         if !Worker::is_on_other_pools_thread(self.pool) || self.head().state.is_claimed() {
             return None;
         }
@@ -174,11 +169,12 @@ impl<T> Handle<T> {
         // guest is to run it.
         let keeper = registry.keep_workers();
         let may_run = keeper.is_some() || registry.has_guest();
+        let (kept, word) = (registry.clone(), Worker::current_word());
         // SAFETY: the request is revoked before the handle takes the result.
-        let request = || unsafe { Requested::new(self.task, &registry, Worker::current_word()) };
-        let requested = may_run.then(request);
+        let requested = may_run.then(|| unsafe { Requested::new(self.task, kept, word) });
         drop(keeper);
-        Some((requested, registry))
+        outcome::discard(registry);
+        requested
     }
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::block::{self, TaskHead};
-use crate::job::Priority;
+use crate::job::{Priority, outcome};
 use crate::sync::Mutex;
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
@@ -26,15 +26,24 @@ unsafe impl Sync for Request {}
 // SAFETY: a task may be used on any thread.
 unsafe impl Send for Request {}
 
-/// The joiner's reference to its request, which is revoked when this is dropped.
-pub(super) struct Requested(Arc<Request>);
+/// The joiner's reference to its request, which is revoked when this is dropped. It also keeps the
+/// pool: if no worker takes the request, the pool drops it.
+pub(super) struct Requested {
+    request: Arc<Request>,
+    /// Set until this is dropped.
+    registry: Option<Arc<Registry>>,
+}
 
 impl Requested {
     /// Asks `registry` to begin `task`, for a joiner of this isolation tag and priority.
     ///
     /// # Safety
     /// `task` is alive, and its handle waits, until this is dropped.
-    pub(super) unsafe fn new(task: NonNull<TaskHead>, registry: &Registry, word: usize) -> Self {
+    pub(super) unsafe fn new(
+        task: NonNull<TaskHead>,
+        registry: Arc<Registry>,
+        word: usize,
+    ) -> Self {
         // SAFETY: the table is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(Request::TABLE)) };
         // A request may outlive the joiner's ancestors, at which waits for own work would look.
@@ -48,13 +57,15 @@ impl Requested {
         // SAFETY: the header comes first; this reference keeps the request alive; tasks may be run
         // on other threads; the tag is set; it is the only such reference.
         registry.inject_cross_job(unsafe { JobRef::new(job.cast()) });
-        Requested(request)
+        Requested { request, registry: Some(registry) }
     }
 }
 
 impl Drop for Requested {
     fn drop(&mut self) {
-        *self.0.task.lock() = None;
+        *self.request.task.lock() = None;
+        // This may be the last reference.
+        outcome::discard(self.registry.take());
     }
 }
 

@@ -31,8 +31,8 @@ fn a_request_that_no_thread_takes_is_dropped_with_the_pool() {
     let registry = pool.registry().share();
     drop(pool);
     // SAFETY: no thread is left to take the request before it is revoked, below.
-    let requested = unsafe { Requested::new(NonNull::dangling(), &registry, NO_TAG) };
-    let request = requested.0.clone();
+    let requested = unsafe { Requested::new(NonNull::dangling(), registry.clone(), NO_TAG) };
+    let request = requested.request.clone();
     drop(requested);
     assert_eq!(Arc::strong_count(&request), 2);
     drop(registry);
