@@ -22,8 +22,8 @@ pub(super) struct Core {
     /// the list's lock.
     pub(super) off: AtomicU32,
     pub(super) returning: AtomicU32,
-    /// Whether the last of those that wait must not be kept from the core by ordinary jobs. Written
-    /// likewise.
+    /// Whether unrelated jobs must not keep the core from a thread that has handed it off (lemma 2
+    /// of `worker/hand_off.rs`). Written likewise.
     pub(super) is_awaited: AtomicU32,
     /// Where the thread that has the core sleeps inside a wait.
     pub(super) wait: Parker,
@@ -36,7 +36,8 @@ pub(crate) struct CoreThread {
     pub(super) wait: usize,
     /// Whether any job of the pool may be the one that the thread needs to go on.
     pub(super) needs_any: bool,
-    /// Whether a spare thread may run any job in its place, if any job is needed.
+    /// Whether the thread handed off its core for a job that another thread may need, which may be
+    /// any.
     pub(super) for_any: bool,
     /// When the thread called a closure that may block, if it did.
     pub(super) blocks_since: Option<Instant>,

@@ -44,10 +44,16 @@ impl Sleep {
         self.cores[core].returning.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the core's next holder must run only cross-pool jobs and pinned jobs, and then pass
-    /// the core on. (Relaxed, likewise.)
+    /// Whether unrelated jobs must not keep the core from a thread that has handed it off.
+    /// (Relaxed, likewise.)
     pub(crate) fn is_awaited(&self, core: usize) -> bool {
         self.cores[core].is_awaited.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a thread at the bottom of its stack may run any job on a core that was handed off,
+    /// instead of passing it on to a thread that waits.
+    pub(crate) fn serves_any(&self, core: usize) -> bool {
+        self.any_job_is_needed() && !self.is_awaited(core)
     }
 
     /// Whether the core, which the caller has, could be given to a spare thread. For `blocking`,
@@ -204,8 +210,7 @@ impl Sleep {
 
     fn give_to_any(&self, list: &mut List, core: usize) -> Option<Woken<'static>> {
         self.give_to_returning(list, core).or_else(|| {
-            let any = self.any_job_is_needed() && !self.is_awaited(core);
-            if any { None } else { self.give_to_last_waiting(list, core) }
+            if self.serves_any(core) { None } else { self.give_to_last_waiting(list, core) }
         })
     }
 

@@ -36,14 +36,6 @@ pub(crate) enum Kind<'t> {
 }
 
 impl Kind<'_> {
-    /// The isolation tags of what the worker may run, if that is limited to some.
-    pub(crate) fn tags(self) -> [Option<usize>; 2] {
-        match self {
-            Kind::Restricted { tags, .. } => tags,
-            _ => [None, None],
-        }
-    }
-
     fn asleep(self) -> u32 {
         match self {
             Kind::Idle(_) => PARKED,

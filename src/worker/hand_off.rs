@@ -111,6 +111,12 @@ pub(super) enum HandOffFor {
     AnyJob,
 }
 
+impl HandOffFor {
+    fn is_work(self) -> bool {
+        self != HandOffFor::Returning
+    }
+}
+
 pub(super) struct HandedOff {
     thread: Arc<CoreThread>,
     stack: Stack,
@@ -175,8 +181,7 @@ impl Worker {
     /// `false` without waiting if there is no spare thread and none can be started, or if the pool
     /// has ended. The caller must not count as a searcher.
     pub(super) fn wait_off_core(&self, wait: &impl Wait, purpose: HandOffFor) -> bool {
-        let for_work = purpose != HandOffFor::Returning;
-        if for_work && !self.registry().find_spare(self.index, SpareFor::Waits) {
+        if purpose.is_work() && !self.registry().find_spare(self.index, SpareFor::Waits) {
             return false;
         }
         wait.leave_core();
@@ -191,8 +196,7 @@ impl Worker {
     /// Step 1, after this worker has registered in the wait. Returns `None` if the pool has ended.
     /// (The caller is then a guest, whose thread may go on after the pool's end.)
     pub(super) fn hand_off(&self, wait: &impl Wait, purpose: HandOffFor) -> Option<HandedOff> {
-        let for_work = purpose != HandOffFor::Returning;
-        self.hand_off_as(self.thread_in(wait, purpose), for_work)
+        self.hand_off_as(self.thread_in(wait, purpose), purpose.is_work())
     }
 
     fn thread_in(&self, wait: &impl Wait, purpose: HandOffFor) -> Arc<CoreThread> {
@@ -331,8 +335,7 @@ impl Worker {
     /// Whether the thread at the bottom of its stack runs only cross-pool jobs and pinned jobs:
     /// lemma 2.
     pub(super) fn runs_cross_jobs_only(&self) -> bool {
-        let sleep = self.sleep();
-        self.threads_off() > 0 && (sleep.is_awaited(self.index) || !sleep.any_job_is_needed())
+        self.threads_off() > 0 && !self.sleep().serves_any(self.index)
     }
 
     /// Called at the bottom of the stack. Passes the core on if a thread wants it or may need it,

@@ -177,6 +177,11 @@ impl Worker {
         self.without_thread().find_map(|other| other.pinned.pop_if(1, &may_take))
     }
 
+    /// Whether a job is pinned to this worker, or is one that `pop_stray_pinned` takes.
+    pub(super) fn sees_pinned(&self) -> bool {
+        !self.pinned.is_empty() || self.sees_stray_pinned()
+    }
+
     pub(super) fn sees_stray_pinned(&self) -> bool {
         self.registry().has_empty_cores()
             && self.without_thread().any(|other| !other.pinned.is_empty())

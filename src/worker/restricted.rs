@@ -80,14 +80,16 @@ impl Worker {
             return;
         }
         self.counters.parks.count();
-        let (sleep, kind) = (self.sleep(), self.restricted(wait));
+        let (sleep, tags) = (self.sleep(), self.tags_in(wait));
+        let takes_cross_jobs = wait.is_for_other_pool() || !self.waits_for_own_work();
+        let kind = Kind::Restricted { tags, takes_cross_jobs };
         sleep.announce(self.index, kind, false);
         let seen = self.look_restricted(wait, *is_refused);
         if !matches!(seen, Seen::Nothing) {
             sleep.leave(self.index, kind);
         }
         match seen {
-            Seen::Nothing if self.swap(wait, kind.tags()) => self.counters.wakes.add(1),
+            Seen::Nothing if self.swap(wait, tags) => self.counters.wakes.add(1),
             Seen::Nothing => {
                 self.note(Activity::Blocked);
                 sleep.sleep(self.index, kind);
@@ -112,14 +114,13 @@ impl Worker {
         }
     }
 
-    /// What wakes a worker in this wait, which may run only some jobs.
-    fn restricted(&self, wait: &impl Wait) -> Kind<'static> {
+    /// The isolation tags of the jobs that wake a worker in this wait, which may run only some.
+    fn tags_in(&self, wait: &impl Wait) -> [Option<usize>; 2] {
         if wait.is_for_other_pool() {
-            return Kind::Restricted { tags: [None, None], takes_cross_jobs: true };
+            return [None, None];
         }
         // Under `OwnDescendants`, it must not be woken for jobs that it would reinject at once.
-        let own = (!self.waits_for_own_work()).then(|| self.tag());
-        Kind::Restricted { tags: [own, wait.tag()], takes_cross_jobs: own.is_some() }
+        [(!self.waits_for_own_work()).then(|| self.tag()), wait.tag()]
     }
 
     /// Step 2 of parking in this wait.
@@ -139,9 +140,8 @@ impl Worker {
         }
         let is_far = |job: &JobRef| !self.may_run_on_top(job, wait);
         let far_job_waits = || self.registry().cross_jobs.iter().any(|it| it.first_is(is_far));
-        let pinned_job_waits = || !self.pinned.is_empty() || self.sees_stray_pinned();
         if self.may_hand_off(is_refused) {
-            if !wait.is_external() && (far_job_waits() || pinned_job_waits()) {
+            if !wait.is_external() && (far_job_waits() || self.sees_pinned()) {
                 return Seen::OthersJob(HandOffFor::CrossJobs);
             }
             if wait.is_external() || self.is_missed() {

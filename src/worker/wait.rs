@@ -229,7 +229,7 @@ impl Worker {
 
     /// Whether the wait seems to have left a pinned job in its queue.
     fn has_left(&self, wait: &impl Wait) -> bool {
-        (!self.pinned.is_empty() || self.sees_stray_pinned()) && !self.may_run_any(wait)
+        self.sees_pinned() && !self.may_run_any(wait)
     }
 
     /// Finds a job of this pool that the wait may run. In a wait for another pool, that is a pinned

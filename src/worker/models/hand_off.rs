@@ -85,7 +85,7 @@ fn check_two_waits(preemptions: usize, tags: fn(&Pool, &Tag) -> [usize; 2], is_f
 
 /// The first thread gets its core when the second has nothing to do.
 ///
-/// Weakened: `worker/restricted.rs sleep_restricted: self.swap(wait, kind.tags()) => false`
+/// Weakened: `worker/restricted.rs sleep_restricted: self.swap(wait, tags) => false`
 #[test]
 fn a_waiter_that_handed_off_its_core_looks_for_its_jobs() {
     check_two_waits(1, |pool, _| [pool.tag(), NO_TAG], false);
