@@ -12,13 +12,15 @@
 
 use std::iter;
 
+use super::few::{drive_few, is_wanted, may_stop, share_forks};
 use super::pace::{BLOCK, Pace, Plan, UNKNOWN};
+use super::source::Source;
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
     drop_first,
 };
 use crate::context::{CancelToken, Stop};
-use crate::fork::{join_on_worker, stopping_token};
+use crate::fork::stopping_token;
 use crate::iter::IndexedParallelIterator;
 use crate::iter::limit::{Limit, innermost, join_under, under};
 use crate::os::clock::ticks;
@@ -79,51 +81,29 @@ where
     shared(least, max, len, producer, consumer)
 }
 
-/// Whether a token may stop a loop of this worker.
-#[inline(always)]
-fn may_stop(worker: &Worker) -> bool {
-    #[cold]
-    #[inline(never)]
-    fn has_token() -> bool {
-        stopping_token().is_some()
-    }
-    !worker.context().is_null() && has_token()
-}
-
 /// In pieces of `least` to `max` items.
 fn shared<P, C>(least: usize, max: usize, len: usize, producer: P, consumer: C) -> C::Result
 where
     P: Producer,
     C: Consumer<P::Item>,
 {
-    if least == 1 && !C::Folder::KEEPS_STATE && has_fork_for_each(len) {
-        return each(len, producer, consumer);
+    if least == 1 && C::PAUSES && !C::Folder::KEEPS_STATE && !P::FEW_BLOCKS && len <= max {
+        return drive_few(Indexed { producer, len }, consumer);
     }
+    planned(least, max, len, producer, consumer)
+}
+
+/// In pieces of `least` to `max` items.
+fn planned<P, C>(least: usize, max: usize, len: usize, producer: P, consumer: C) -> C::Result
+where
+    P: Producer,
+    C: Consumer<P::Item>,
+{
     drive(Indexed { producer, len }, consumer, |threads| {
         let plan = Plan::new(threads, least, max, C::PAUSES);
         let plan = plan.cheap(!C::Folder::KEEPS_STATE).asks(C::Folder::FILLS);
         if P::FEW_BLOCKS { plan.in_one_block() } else { plan }
     })
-}
-
-/// Each item is a piece of its own.
-fn each<P, C>(len: usize, producer: P, consumer: C) -> C::Result
-where
-    P: Producer,
-    C: Consumer<P::Item>,
-{
-    if len <= 1 || consumer.full() {
-        // As in `Indexed::begin`.
-        producer.min_len();
-        share_forks();
-        return serially(producer, consumer);
-    }
-    let at = len / 2;
-    let (left, right) = producer.split_at(at);
-    let (left_consumer, right_consumer, reducer) = consumer.split_at(at);
-    let first = || each(at, left, left_consumer);
-    let (left, right) = join_on_worker(first, |_| each(len - at, right, right_consumer));
-    reducer.reduce(left, right)
 }
 
 /// All items in one row.
@@ -134,35 +114,6 @@ pub(crate) fn serially<P: Producer, C: Consumer<P::Item>>(producer: P, consumer:
         return consumer.into_folder().complete();
     }
     producer.fold_with(consumer.into_folder()).complete()
-}
-
-/// Some items of a loop, which are fed to consumers of type `C`.
-pub(crate) trait Source<C: Consumer<Self::Item>>: Send + Sized {
-    /// The type of the items.
-    type Item;
-
-    /// Called before the first item of a piece, on the thread that runs it.
-    fn begin(&self) {}
-
-    /// Returns how many items are left: [`UNKNOWN`] if that is not known.
-    fn len(&self) -> usize {
-        UNKNOWN
-    }
-
-    /// Feeds about `most` items, and returns those that are left, if any are.
-    fn block(self, _most: usize, folder: C::Folder) -> (C::Folder, Option<Self>) {
-        (self.all(folder, None), None)
-    }
-
-    /// Feeds all items, unless `token` stops the loop.
-    fn all(self, folder: C::Folder, token: Option<&CancelToken>) -> C::Folder;
-
-    /// Cuts into halves, or into the `first` few items and the others, if it can. The second is
-    /// `None` if there is no place to cut.
-    fn halve(self, first: Option<usize>) -> (Self, Option<Self>);
-
-    /// Splits the consumer of this half and the one behind it.
-    fn split(&self, consumer: C) -> (C, C, C::Reducer);
 }
 
 /// Items that can be cut at any position.
@@ -211,6 +162,10 @@ impl<P: Producer, C: Consumer<P::Item>> Source<C> for Indexed<P> {
     fn split(&self, consumer: C) -> (C, C, C::Reducer) {
         consumer.split_at(self.len)
     }
+
+    fn planned(self, consumer: C) -> C::Result {
+        planned(1, UNKNOWN, self.len, self.producer, consumer)
+    }
 }
 
 /// The most items that are done before the folder is asked whether that is enough.
@@ -253,6 +208,10 @@ impl<P: UnindexedProducer, C: UnindexedConsumer<P::Item>> Source<C> for Unindexe
     fn split(&self, consumer: C) -> (C, C, C::Reducer) {
         split_unindexed(consumer)
     }
+
+    fn planned(self, consumer: C) -> C::Result {
+        drive(self, consumer, |threads| Plan::new(threads, 1, UNKNOWN, false).in_one_block())
+    }
 }
 
 /// Feeds the items of `producer` to `consumer`, in parallel as far as the producer can be split.
@@ -261,8 +220,7 @@ where
     P: UnindexedProducer,
     C: UnindexedConsumer<P::Item>,
 {
-    let plan = |threads| Plan::new(threads, 1, UNKNOWN, false).in_one_block();
-    drive(Unindexed(producer), consumer, plan)
+    Unindexed(producer).planned(consumer)
 }
 
 /// Feeds the items of `source` to `consumer`, by a plan for the number of workers.
@@ -402,24 +360,6 @@ where
 
 // What follows is not generic, hence compiled once.
 
-/// Whether each of `len` items gets a fork, without a plan. (In a pool of more than two, other
-/// pending forks would be shared before each item.)
-fn has_fork_for_each(len: usize) -> bool {
-    let is_few = |worker: &Worker| match worker.registry().workers().len() {
-        threads @ ..=2 => len <= 2 * threads,
-        _ => len <= 2,
-    };
-    Worker::current().is_some_and(|worker| is_few(worker) && !may_stop(worker))
-        && innermost(|limit| limit.is_none())
-}
-
-/// Shares what is hidden from a third worker.
-fn share_forks() {
-    if let Some(worker) = Worker::current().filter(|it| it.registry().workers().len() > 2) {
-        worker.share_forks();
-    }
-}
-
 /// Returns when a piece of `len` items begins. One block needs no clock, which costs as much as
 /// many an item.
 #[inline]
@@ -452,12 +392,4 @@ fn lap(before: &mut u64, length: usize, left: usize) -> u64 {
     }
     let now = ticks();
     now.wrapping_sub(std::mem::replace(before, now))
-}
-
-/// Whether a fork would be stolen: thieves find nothing at this worker, and one looks for work. (In
-/// a simulated pool, one always does.)
-fn is_wanted(limit: Option<&Limit<'_>>) -> bool {
-    Worker::current()
-        .is_some_and(|worker| worker.is_bare() && (is_simulated() || worker.sees_idlers()))
-        && limit.is_none_or(Limit::has_free)
 }

@@ -22,11 +22,15 @@
 //! makes it.
 
 mod drive;
+mod few;
 mod pace;
+mod source;
 
-pub(crate) use drive::{Source, drive, in_rows, on_worker, serially, split_unindexed};
 pub use drive::{bridge, bridge_producer_consumer, bridge_unindexed};
+pub(crate) use drive::{drive, in_rows, on_worker, serially, split_unindexed};
+pub(crate) use few::drive_few;
 pub(crate) use pace::{Plan, UNKNOWN};
+pub(crate) use source::Source;
 
 pub use super::settings::LoopSettings;
 

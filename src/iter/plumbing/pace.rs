@@ -1,11 +1,9 @@
 //! The pace of a loop: how long its blocks are, and when it forks. One controller for all loops.
+//! (Loops of few items may begin without it: see `few.rs`.)
 //!
 //! # By demand
-//! A loop of two items, or of at most four on two workers, has a fork for each and no pace, unless
-//! something may stop or limits it.
-//!
-//! Another begins with one fork, so that a thief finds half of it at once, or with a few forks if
-//! it has few items, so that long ones are shared at once. If it has few items and the worker has
+//! A loop begins with one fork, so that a thief finds half of it at once, or with a few forks if it
+//! has few items, so that long ones are shared at once. If it has few items and the worker has
 //! other pending work that a thief could take, or the number of items is not known, the first item
 //! is alone in its piece and the others are in forks: it may take long, or wait for the others.
 //! Each piece then goes on serially, block after block. After a block it hands over half of what is
@@ -72,7 +70,7 @@ const EACH: usize = 8;
 /// A loop of at most this many items for each worker is cut at once, since otherwise other workers
 /// may have to wait for its first item: see `few-each-cut`. In a longer loop, the first item is
 /// only a small part of the work if all items are alike.
-const FEW: usize = 32;
+pub(super) const FEW: usize = 32;
 /// How many thefts, for each worker, may cut the stolen items into more pieces than planned.
 /// Without this limit, a source that can be cut without end might be: each thief would make more
 /// pieces, and some of these would be stolen and cut again. A guess: far more than are needed to
@@ -90,7 +88,7 @@ const STOPPABLE: usize = 64;
 pub(crate) const UNKNOWN: usize = usize::MAX;
 
 /// As a number of pieces: the first item, and the others in as few forks as possible.
-const FIRST_ALONE: usize = 0;
+pub(super) const FIRST_ALONE: usize = 0;
 /// After how many cuts in halves the first half counts as one item. (It may have no end.)
 const MOST_HALVINGS: u32 = 16;
 

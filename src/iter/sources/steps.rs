@@ -2,7 +2,7 @@
 
 use crate::context::CancelToken;
 use crate::iter::plumbing::{
-    Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, drop_first, split_unindexed,
+    Folder, Plan, Source, UNKNOWN, UnindexedConsumer, drive, drive_few, drop_first, split_unindexed,
 };
 
 /// Items that are fed step by step. Between two steps, a part of the rest can be cut off.
@@ -23,8 +23,12 @@ where
     S: Steps,
     C: UnindexedConsumer<S::Item>,
 {
-    let plan = |threads| Plan::new(threads, 1, UNKNOWN, C::PAUSES).asks(C::Folder::FILLS);
-    drive(Stepping(steps), consumer, plan)
+    let steps = Stepping(steps);
+    if C::PAUSES && !C::Folder::KEEPS_STATE {
+        drive_few(steps, consumer)
+    } else {
+        steps.planned(consumer)
+    }
 }
 
 struct Stepping<S>(S);
@@ -52,5 +56,10 @@ impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
 
     fn split(&self, consumer: C) -> (C, C, C::Reducer) {
         split_unindexed(consumer)
+    }
+
+    fn planned(self, consumer: C) -> C::Result {
+        let plan = |threads| Plan::new(threads, 1, UNKNOWN, C::PAUSES).asks(C::Folder::FILLS);
+        drive(self, consumer, plan)
     }
 }
