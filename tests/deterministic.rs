@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -946,6 +946,47 @@ fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
             })
         });
         assert_eq!(task.join().unwrap(), 8);
+    }
+}
+
+/// A task holds a lock over a join, off its core. Its join ends while a free wait on the core, of a
+/// task that was in `blocking`, looks for a job. That wait must find none that needs the lock: the
+/// first task would not get its core back.
+#[test]
+fn no_unrelated_job_begins_while_a_task_takes_its_core_back() {
+    let _watchdog = watchdog();
+    fn points(count: u32) {
+        (0..count).for_each(|_| schedule_point());
+    }
+    fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
+        loop {
+            if let Ok(guard) = lock.try_lock() {
+                return guard;
+            }
+            schedule_point();
+        }
+    }
+    for seed in 0..500 {
+        let pool = pool(2, seed);
+        let lock = Arc::new(Mutex::new(()));
+        let mut tasks = Vec::new();
+        for _ in 0..3 {
+            drop(pool.spawn(|| {
+                filch::blocking(|| points(4));
+                filch::join(|| points(1), || points(4));
+            }));
+            let holds = lock.clone();
+            tasks.push(pool.spawn(move || {
+                let _guard = locked(&holds);
+                filch::join(|| points(1), || points(4));
+            }));
+            pool.spawn_broadcast(|_| ());
+        }
+        for _ in 0..3 {
+            let needs = lock.clone();
+            tasks.push(pool.spawn(move || drop(locked(&needs))));
+        }
+        tasks.into_iter().for_each(|task| task.join().unwrap());
     }
 }
 
