@@ -449,6 +449,27 @@ fn the_drop_of_a_late_error_may_wait_for_workers() {
 }
 
 #[test]
+fn an_empty_stream_does_nothing() {
+    let _watchdog = watchdog();
+    for (caller, pool) in settings() {
+        let nothing = || iter::empty::<fmt::Error>();
+        caller.run(&pool, || {
+            let stages = pipeline(nothing())
+                .parallel(|_| unreachable!())
+                .serial(|()| unreachable!())
+                .serial_in_order(|()| unreachable!());
+            let stats = stages.max_in_flight(1).run().unwrap();
+            assert!(stats.stages().iter().all(|stage| stage.items == 0), "{stats}");
+            assert_eq!((stats.stages().len(), stats.bottleneck()), (4, None));
+            assert!(!stats.to_string().contains("bottleneck"), "{stats}");
+            let stages = try_pipeline(nothing().map(Err::<(), _>));
+            stages.try_serial(|()| Err::<(), _>(fmt::Error)).run().unwrap();
+            try_pipeline(chunks(io::empty(), 4)).serial(|_| unreachable!()).run().unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_bound_of_zero_is_an_error() {
     let error = pipeline([1]).max_in_flight(0).serial(|_| unreachable!()).run().unwrap_err();
     assert_eq!(error.to_string(), "`max_in_flight` is 0, and has to be 1 or more");
