@@ -21,6 +21,95 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uses::fib;
 
+// ---- A task that drops a pool ----
+
+/// What a detached task waits for in another pool, whose worker is held in it until another one has
+/// begun `top`, or for some time. If the worker begins `top`, that is on top of this.
+fn held(is_held: &Flag, top: &Flag) {
+    let is_stolen = Flag::new();
+    let wait = || {
+        is_stolen.raise();
+        is_held.raise();
+        (0..sized(30, 300)).take_while(|_| !top.is_up()).for_each(|_| rest(TICK));
+    };
+    filch::join(|| is_stolen.hold(), wait);
+}
+
+const TICK: Duration = Duration::from_millis(1);
+
+/// Spawns a detached task at `there` that calls `here` by `call`. Once it waits, a task of `here`
+/// drops `there` by `end`. If that task is on top of what the first one waits for, the drop would
+/// wait for ever.
+fn check_end(
+    spawn: fn(&ThreadPool, Box<dyn FnOnce() + Send>),
+    call: fn(&ThreadPool, &(dyn Fn() + Sync)),
+    end: fn(ThreadPool) -> Box<dyn FnOnce() + Send>,
+) {
+    let (here, there) = (Arc::new(pool(2)), pool(1));
+    let (is_held, top) = (Arc::new(Flag::new()), Arc::new(Flag::new()));
+    let (completer, over) = filch::completer();
+    let (theirs, until_held, until_top) = (here.clone(), is_held.clone(), top.clone());
+    let task = move || {
+        call(&theirs, &|| held(&until_held, &until_top));
+        drop(theirs);
+        completer.complete(());
+    };
+    spawn(&there, Box::new(task));
+    is_held.hold();
+    let end = end(there);
+    drop(here.spawn(move || {
+        top.raise();
+        end();
+    }));
+    over.join().unwrap();
+    // The pool is dropped here, or by the task.
+    drop(here);
+}
+
+#[test]
+fn a_pool_may_be_dropped_while_its_detached_tasks_wait_for_another_pool() {
+    let _watchdog = watchdog();
+    type Spawn = fn(&ThreadPool, Box<dyn FnOnce() + Send>);
+    type Call = fn(&ThreadPool, &(dyn Fn() + Sync));
+    type End = fn(ThreadPool) -> Box<dyn FnOnce() + Send>;
+    let spawns: [Spawn; 3] = [
+        |pool, task| drop(pool.spawn(task)),
+        |pool, task| pool.spawn_fifo(task),
+        |pool, task| {
+            let task = Mutex::new(Some(task));
+            pool.spawn_broadcast(move |_| lock(&task).take().unwrap()());
+        },
+    ];
+    let calls: [Call; 5] = [
+        |pool, op| pool.install(op),
+        |pool, op| pool.scope(|s| _ = s.spawn(op)),
+        |pool, op| pool.in_place_scope(|s| _ = s.spawn(op)),
+        |pool, op| filch::blocking(|| pool.install(op)),
+        |pool, op| filch::scope(|s| _ = s.spawn(|| pool.join(op, || ()))),
+    ];
+    let ends: [End; 3] = [
+        |there| Box::new(|| drop(there)),
+        |there| Box::new(|| _ = filch::join(|| rest(TICK), || drop(there))),
+        // A task of a third pool drops it, and this one joins that.
+        |there| {
+            let third = pool(1);
+            let task = third.spawn(|| drop(there));
+            Box::new(move || {
+                task.join().unwrap();
+                drop(third);
+            })
+        },
+    ];
+    for (spawn, call, end) in one_a_seed(
+        spawns
+            .iter()
+            .flat_map(|spawn| calls.iter().map(move |call| (spawn, call)))
+            .flat_map(|(spawn, call)| ends.iter().map(move |end| (spawn, call, end))),
+    ) {
+        check_end(*spawn, *call, *end);
+    }
+}
+
 // ---- A task under its joiner ----
 
 /// Spawns a task that waits for another pool by `wait`. The closure given to `wait` runs there, and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::spawn::PoolHome;
 use super::tasks::Tasks;
-use crate::job::NO_TAG;
+use crate::job::AWAITED_BY_END;
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::sleep::Relay;
@@ -152,7 +152,7 @@ pub(super) fn spawn_broadcast_in(
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe {
-            new_task(run, PoolHome::of_current(None).not_dropping(), registry, NO_TAG, None)
+            new_task(run, PoolHome::of_current(None).not_dropping(), registry, AWAITED_BY_END, None)
         };
         drop(handle);
         Worker::pass_priority(spawner, &job);

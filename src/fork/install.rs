@@ -23,14 +23,14 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::{Priority, tag_of};
+use crate::job::{NO_TAG, Priority, origin_of};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
 use crate::worker::callers::{LATE, Length};
 use crate::worker::shared::Registry;
 use crate::worker::{
-    Acting, ContextRef, Header, JobRef, Table, Worker, current_context, inherited_context,
+    Acting, ContextRef, Header, JobRef, Table, Tag, Worker, current_context, inherited_context,
     with_span,
 };
 
@@ -78,7 +78,7 @@ impl Registry {
     ) -> R {
         self.expect_threads();
         let word = Worker::current_word();
-        let word = priority.map_or(word, |priority| tag_of(word) | priority.bits());
+        let word = priority.map_or(word, |priority| origin_of(word) | priority.bits());
         let result = with_span(|| run_in_pool::<_, _, N>(op, word, self));
         result.unwrap_or_else(|payload| resume_unwind(payload))
     }
@@ -136,7 +136,10 @@ fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
         done: Event::new(registry.address()),
         context: inherited_context(),
     };
-    job.header.set_word(word);
+    let own_tag = Tag::new(NO_TAG);
+    let own_word = own_tag.address() | Priority::bits_of(word);
+    let is_detached = Worker::is_call_of_detached(word, registry);
+    job.header.set_word(if is_detached { own_word } else { word });
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
     // aborts; closure and result may be sent; the tag is set; there is one reference.
     let reference = unsafe { JobRef::new(NonNull::from(&job).cast()) };

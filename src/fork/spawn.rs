@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::handle::JoinHandle;
 use crate::context::{CancelReason, Context, spans_are_on};
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority};
+use crate::job::{AWAITED_BY_END, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::sleep::Event;
@@ -179,7 +179,7 @@ pub(super) fn queue<T: Send + 'static>(
 ) -> JoinHandle<T> {
     // SAFETY: submitted to this registry, which runs everything before it ends; closure and
     // result are `'static` and may be sent.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, priority) };
+    let (job, handle) = unsafe { new_task(f, home(spawner), registry, AWAITED_BY_END, priority) };
     match priority {
         None => registry.submit(spawner, job),
         Some(_) => registry.submit_prioritized(spawner, job),
@@ -202,8 +202,9 @@ fn spawn_bounded<T: Send + 'static>(
             let (place, begun) = bound.take_ahead(registry.address());
             let priority = Some(priority.unwrap_or_else(Worker::current_priority));
             // SAFETY: as in `queue`.
-            let (job, handle) =
-                unsafe { new_task(place.carried_by(f), home(None), registry, NO_TAG, priority) };
+            let (job, handle) = unsafe {
+                new_task(place.carried_by(f), home(None), registry, AWAITED_BY_END, priority)
+            };
             submit_ahead(registry, job, begun.as_deref());
             return JoinHandle::new(handle);
         }
@@ -216,7 +217,8 @@ fn spawn_bounded<T: Send + 'static>(
     }
     let priority = priority.unwrap_or(worker.priority());
     // SAFETY: run below; the rest as in `queue`.
-    let (job, handle) = unsafe { new_task(f, home(spawner), registry, NO_TAG, Some(priority)) };
+    let (job, handle) =
+        unsafe { new_task(f, home(spawner), registry, AWAITED_BY_END, Some(priority)) };
     worker.run_at_once(job);
     JoinHandle::new(handle)
 }
@@ -291,7 +293,7 @@ fn detached(
 ) -> JobRef {
     // SAFETY: as in `queue`: each caller submits or runs it.
     let (job, handle) =
-        unsafe { new_task(f, PoolHome::of_current(spawner), registry, NO_TAG, None) };
+        unsafe { new_task(f, PoolHome::of_current(spawner), registry, AWAITED_BY_END, None) };
     handle.detach(job)
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, tag_of};
+use crate::job::{NO_TAG, origin_of, tag_of};
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::sleep::Event;
@@ -35,6 +35,8 @@ pub(super) struct Tasks {
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Option<Event>,
     are_cross_jobs: bool,
+    /// Whether the opener is part of a detached task of another pool.
+    are_of_detached: bool,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
     rare: OnceLock<Box<Rare>>,
@@ -95,10 +97,11 @@ impl Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
-            tag: Tag::new(tag_of(word)),
+            tag: Tag::new(origin_of(word)),
             context: opener.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::default(),
             over: opener.is_none().then(|| Event::new(registry.address())),
+            are_of_detached: opener.is_none() && Worker::is_call_of_detached(word, registry),
             are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
             drops,
             rare: OnceLock::new(),
@@ -170,19 +173,19 @@ impl Tasks {
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The isolation tag of the tasks. Under `OwnDescendants` it tells them from the opener's other
-    /// work.
+    /// The isolation tag of the tasks. They have one of their own if they are part of a detached
+    /// task of another pool, and under `OwnDescendants`, to tell them from the opener's other work.
     fn tag(&self) -> usize {
         match self.registry().settings.wait_policy {
-            WaitPolicy::AnyWork => self.tag.parent(),
-            WaitPolicy::OwnDescendants => self.tag.address(),
+            WaitPolicy::AnyWork if !self.are_of_detached => self.tag.parent(),
+            _ => self.tag.address(),
         }
     }
 
     /// Gives a new task the scope's own tag until it begins, so that no other restricted wait may
     /// run it. (If the scope's tasks have no tag, none may run them anyway.)
     pub(super) fn set_apart(&self, job: &JobRef) {
-        if self.tag() != NO_TAG {
+        if tag_of(self.tag()) != NO_TAG {
             job.set_word(self.tag.address() | job.priority().bits());
         }
     }

@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 pub use self::priority::Priority;
-pub(crate) use self::priority::{PRIORITY_BITS, tag_of};
+pub(crate) use self::priority::{AWAITED_BY_END, PRIORITY_BITS, origin_of, tag_of};
 use crate::latch::JobName;
 pub(crate) use crate::latch::{ANY_TAG, NO_TAG};
 
@@ -52,8 +52,9 @@ unsafe fn never_empty<W>(_: &JobRef<W>) -> bool {
     false
 }
 
-/// The first field of every job. Its layout is the same for every `W`.
-#[repr(C)]
+/// The first field of every job. Its layout is the same for every `W`. (Three bits of its address
+/// are 0: see `job/priority.rs`.)
+#[repr(C, align(8))]
 pub(crate) struct Header<W> {
     /// The function table of the job's type. (A pointer, since a task's table has more entries than
     /// this type says.)
@@ -64,7 +65,8 @@ pub(crate) struct Header<W> {
     /// the job is public.
     ///
     /// It is the address of that task's header, which stays alive until this job has ended, and
-    /// which has a tag in turn. The job's priority is in the lowest bits of this word.
+    /// which has a tag in turn. The job's priority and `AWAITED_BY_END` are in the lowest bits
+    /// of this word.
     tag: MaybeUninit<Cell<usize>>,
 }
 
@@ -188,7 +190,7 @@ impl<W> JobRef<W> {
     /// has that priority already.)
     pub(crate) fn set_priority(&self, priority: Priority) {
         if priority != self.priority() {
-            self.set_word(self.tag() | priority.bits());
+            self.set_word(origin_of(self.word()) | priority.bits());
         }
     }
 

@@ -14,8 +14,8 @@ pub enum Priority {
     High,
 }
 
-/// The bits of the priority, in a word that also has a tag. (A tag is 0 or the address of a header,
-/// which is a multiple of 4.)
+/// The bits of the priority, in a word that also has a tag and [`AWAITED_BY_END`]. (A tag is 0 or
+/// the address of a header, which is a multiple of 8.)
 const BITS: usize = (1 << PRIORITY_BITS) - 1;
 pub(crate) const PRIORITY_BITS: u32 = 2;
 
@@ -52,9 +52,19 @@ impl Priority {
     }
 }
 
+/// The bit of work without a tag that is part of a detached task or a handler: what drops that
+/// pool waits for it, even if nothing else does.
+pub(crate) const AWAITED_BY_END: usize = 1 << PRIORITY_BITS;
+
 /// The tag in a word.
 #[inline]
 pub(crate) const fn tag_of(word: usize) -> usize {
+    word & !BITS & !AWAITED_BY_END
+}
+
+/// What work of this word passes on, except the priority.
+#[inline]
+pub(crate) const fn origin_of(word: usize) -> usize {
     word & !BITS
 }
 

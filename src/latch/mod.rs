@@ -18,7 +18,7 @@ use crate::sync::{AtomicU32, Ordering};
 /// The tag of a job that is inside no task with a handle: see `job::Header::tag`.
 pub(crate) const NO_TAG: usize = 0;
 /// Any tag: those of some jobs are not known.
-pub(crate) const ANY_TAG: usize = 4;
+pub(crate) const ANY_TAG: usize = 8;
 
 /// In the place of a pool's address, if any thread may end the wait.
 pub(crate) const EXTERNAL: usize = usize::MAX;

@@ -41,9 +41,9 @@ use crate::worker::shared::Registry;
 /// pool meanwhile. In three cases dropping does not wait, and the threads end in the background: on
 /// one of the pool's own workers; if a thread of the user [is a
 /// worker](ThreadPoolBuilder::use_current_thread), whose end comes first; and if a task of the pool
-/// waits in a drop of the caller's pool. A task must not drop another pool while a detached task of
-/// that pool waits for the first task's pool: the drop may run on top of what is waited for. Nor
-/// may the destructors of thread-locals of two pools' threads drop each other's pool.
+/// waits in a drop of the caller's pool. The destructors of thread-locals of two pools' threads
+/// must not drop each other's pool. Neither they nor an exit handler may wait for a pool in which a
+/// task drops the pool of their thread.
 pub struct ThreadPool {
     /// Ends before `registry` is dropped: its thread, for which the drop waits, must not drop the
     /// captures of the handlers.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::shared::{ROUNDS, Worker};
 use super::times::Activity;
+use crate::job::{AWAITED_BY_END, NO_TAG};
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::sim;
 use crate::sleep::{CoreThread, Kind, Look};
@@ -75,12 +76,14 @@ impl Worker {
         true
     }
 
-    /// Calls a handler, which may do all that a job may.
+    /// Calls a handler, which may do all that a job may. The pool's end waits for it.
     pub(super) fn handle(&self, handler: impl FnOnce()) {
         self.jobs.store(1, Ordering::Relaxed);
+        self.set_word(AWAITED_BY_END);
         sim::looks(false);
         handler();
         sim::looks(true);
+        self.set_word(NO_TAG);
         self.jobs.store(0, Ordering::Relaxed);
     }
 

@@ -42,7 +42,7 @@
 #![deny(unsafe_code)]
 
 use super::shared::{ClassQueue, JobRef, Registry, USES_PRIORITIES, Worker};
-use crate::job::{Priority, outcome, tag_of};
+use crate::job::{Priority, origin_of, outcome};
 use crate::latch::Wait;
 use crate::queue::{Injector, JobQueue, TaskQueue, until_sure};
 use crate::sync::Ordering;
@@ -419,7 +419,7 @@ impl Worker {
         // The forks that are pending keep the outer priority.
         self.flush_forks();
         let outer = self.word();
-        self.set_word(tag_of(outer) | priority.bits());
+        self.set_word(origin_of(outer) | priority.bits());
         let _restored = outcome::defer(|| self.set_word(outer));
         f()
     }

@@ -35,12 +35,14 @@
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
-//! or part of what A waits for. A job gets a tag of its own in two cases:
+//! or part of what A waits for. A job gets a tag of its own in three cases:
 //! - It has no tag, and more than `MOST_STACKED` jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
 //! - It runs inside a task with a tag without being part of that task: `yield_now` runs it, or the
 //!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting
 //!   for that task.
+//! - A thread of another pool hands it over and waits for it, inside a detached task or a handler
+//!   (`job::AWAITED_BY_END`). What drops that pool waits for it as if by a handle.
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -49,7 +51,8 @@
 //! 2. *Waits for handles do not deadlock.* A task on top of A that waits for A would be such a
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
 //!    for A is neither. This also holds for each poll of a future that A waits for, since a poll
-//!    that is queued or has begun ends before the future does.
+//!    that is queued or has begun ends before the future does. A job that drops a pool likewise
+//!    waits for all of that pool's tasks. What these ask other pools to run has a tag.
 //! 3. *A job that a thread waits for begins.*
 //!    - A cross-pool job: some worker of its pool waits, or returns to the bottom of its stack. In
 //!      either case that worker takes cross-pool jobs. Likewise a pinned job, for its worker.
@@ -90,8 +93,8 @@
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
-//! - a job that drops a pool, on top of work for which a detached task of that pool waits. (The job
-//!   waits for a task that is older than itself, and lemma 1 does not hold.)
+//! - a job that drops a pool, on top of work for which the exit handler or a thread-local's
+//!   destructor of that pool waits.
 //!
 //! # `WaitPolicy::OwnDescendants`
 //! In such a pool a wait runs only descendants of what it waits for, and pinned jobs. Everything
