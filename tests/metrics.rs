@@ -64,6 +64,8 @@ fn a_worker_that_sleeps_in_a_wait_is_blocked() {
     pool.install(|| {
         let second = || {
             started.raise();
+            // The first side's worker may have to wait for a processor before it can sleep.
+            eventually("the wait sleeps", || pool.dump().to_string().contains(": blocked"));
             thread::sleep(2 * LONG);
         };
         filch::join(|| started.hold(), second);
