@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
 use common::{
-    CALLERS, Gate, THREADS, alone, any_wait_builder, boom, failed_with, is_simulated_without,
-    one_a_seed, sized, thread_count, threads_return_to, watchdog,
+    CALLERS, Gate, OWN_THREADS, STACKS, alone, any_wait_builder, boom, failed_with,
+    is_simulated_without, one_a_seed, sized, thread_count, threads_return_to, watchdog,
 };
 use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
@@ -182,7 +182,7 @@ fn a_chain_that_alternates_between_two_pools_ends() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(STACKS) {
         return;
     }
     alone("a_chain_that_alternates_between_two_pools_ends", || {
@@ -215,7 +215,7 @@ fn thread_locals_of_further_stacks_may_call_the_pool() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(STACKS) {
         return;
     }
     alone("thread_locals_of_further_stacks_may_call_the_pool", || {
@@ -228,9 +228,6 @@ fn thread_locals_of_further_stacks_may_call_the_pool() {
 #[test]
 fn a_chain_spawned_from_its_end_ends() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     ends("a_chain_spawned_from_its_end_ends", |pool, links| {
         scattered(pool, links, (0..=links).rev())
     });
@@ -240,9 +237,6 @@ fn a_chain_spawned_from_its_end_ends() {
 #[test]
 fn a_chain_spawned_in_random_order_ends() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     ends("a_chain_spawned_in_random_order_ends", |pool, links| {
         // 7919 is prime, and does not divide the modulus.
         pool.install(|| scattered(pool, links, (0..=links).map(|i| i * 7919 % (links + 1))))
@@ -293,7 +287,7 @@ fn a_panic_leaves_a_chain_that_goes_through_several_stacks() {
 #[test]
 fn the_threads_of_further_stacks_end_with_the_chain_that_needed_them() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(STACKS) {
         return;
     }
     alone("the_threads_of_further_stacks_end_with_the_chain_that_needed_them", || {
@@ -333,7 +327,7 @@ fn use_up(depth: usize, then: &mut dyn FnMut()) {
 #[test]
 fn a_start_handler_calls_a_gang_on_a_further_stack() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(STACKS) {
         return;
     }
     let left = Arc::new(AtomicUsize::new(0));
@@ -394,10 +388,7 @@ fn members_of_gangs_on_top_of_each_other_have_room_on_the_stack() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    let pool = ThreadPoolBuilder::new().num_threads(2).stack_size(1 << 20).build().unwrap();
+    let pool = any_wait_builder().num_threads(2).stack_size(1 << 20).build().unwrap();
     pool.install(|| nest(20));
 }
 
@@ -441,7 +432,7 @@ fn tasks_at_the_end_of_a_stack_join_others() {
 #[test]
 fn a_chain_on_a_small_thread_of_the_users_ends() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let small = thread::Builder::new().stack_size(256 << 10).spawn(|| {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::thread;
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, alone, boom, builder, caught, failed_with, is_simulated_without,
-    pool, sized, threads_return_to, watchdog,
+    CALLERS, Flag, Gate, STACKS, alone, alone_counting_threads, boom, builder, caught, failed_with,
+    is_simulated_without, pool, sized, threads_return_to, watchdog,
 };
 use filch::{Scope, ThreadPool};
 
@@ -303,10 +303,7 @@ fn fib_serial(n: u64) -> u64 {
 #[test]
 fn a_thousand_pools_leave_nothing_behind() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    alone("a_thousand_pools_leave_nothing_behind", || {
+    alone_counting_threads("a_thousand_pools_leave_nothing_behind", || {
         let count = |what| std::fs::read_dir(what).ok().map(Iterator::count);
         let (threads, files) = (common::thread_count(), count("/proc/self/fd"));
         for i in 0..1_000 {
@@ -494,9 +491,6 @@ impl Chain {
 #[test]
 fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let chain = Chain::run(0);
     let (one, most) = (chain.one.load(Ordering::SeqCst), chain.most.load(Ordering::SeqCst));
     assert!(one > 0, "the second task did not run on top of the first");
@@ -507,7 +501,7 @@ fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
 #[test]
 fn foreign_work_in_waits_has_as_much_stack_as_it_needs() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(STACKS) {
         return;
     }
     // Together, the tasks use five times the stack of a worker.

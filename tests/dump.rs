@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, TIME, eventually, is_simulated_without, pool, tells,
-    thread_count, threads_return_to, watchdog,
+    CALLERS, Flag, Gate, TIME, alone_counting_threads, builder, eventually, is_simulated_without,
+    pool, tells, thread_count, threads_return_to, watchdog,
 };
 use filch::ThreadPoolBuilder;
 
@@ -407,7 +407,7 @@ impl Drop for Spiteful {
 #[test]
 fn a_dump_that_outlives_its_pool_drops_it_without_a_panic() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(CALLERS) {
         return;
     }
     // The pool is dropped by its last worker, or by a dump that looks at it at that moment.
@@ -448,13 +448,10 @@ fn a_debugger_can_write_a_dump() {
 #[test]
 fn a_watchdog_ends_with_its_pool() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    common::alone("a_watchdog_ends_with_its_pool", || {
+    alone_counting_threads("a_watchdog_ends_with_its_pool", || {
         let base = thread_count();
         for _ in 0..20 {
-            let builder = ThreadPoolBuilder::new().num_threads(2);
+            let builder = builder().num_threads(2);
             let pool = builder.watchdog(Duration::from_secs(3600)).build().unwrap();
             assert_eq!(pool.join(|| 1, || 2), (1, 2));
         }
@@ -467,9 +464,6 @@ fn a_watchdog_ends_with_its_pool() {
 #[test]
 fn a_watchdog_drops_no_captures() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     struct Captured(thread::ThreadId);
     impl Drop for Captured {
         fn drop(&mut self) {
@@ -479,7 +473,7 @@ fn a_watchdog_drops_no_captures() {
     let body = || {
         for _ in 0..500 {
             let captured = Captured(thread::current().id());
-            let builder = ThreadPoolBuilder::new().num_threads(1);
+            let builder = builder().num_threads(1);
             let builder = builder.panic_handler(move |_| _ = &captured);
             drop(builder.watchdog(Duration::from_nanos(1)).build().unwrap());
         }

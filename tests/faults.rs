@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    Flag, Gate, THREADS, boom, boom_id, builder, eventually, failed_with, is_simulated,
+    Flag, Gate, OWN_THREADS, boom, boom_id, builder, eventually, failed_with, is_simulated,
     is_simulated_without, one_a_seed, pool, rest, sized, step_aside, watchdog,
 };
 use fault::{
@@ -874,7 +874,7 @@ fn panic_handlers_captures() {
 #[test]
 fn thread_name_and_spawn_handler() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     for threads in one_a_seed(SIZES) {
@@ -910,7 +910,7 @@ fn thread_name_and_spawn_handler() {
 #[test]
 fn builds_that_borrow() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     for threads in one_a_seed(SIZES) {
@@ -955,7 +955,7 @@ fn builds_that_borrow() {
 #[test]
 fn threads_that_fail_before_they_run_a_worker() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     for threads in one_a_seed(SIZES) {

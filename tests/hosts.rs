@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Gate, THREADS, alone, boom, boom_id, caught, eventually, is_simulated_without,
+    CALLERS, Gate, alone, boom, boom_id, builder, caught, eventually, is_simulated_without,
     own_process, stderr, thread_count, threads_return_to, watchdog,
 };
 use filch::{BuildErrorKind, ThreadBuilder, ThreadPool, ThreadPoolBuilder, Yield};
@@ -638,11 +638,8 @@ fn panics_around_scoped_threads_come_out_when_all_have_ended() {
 #[test]
 fn without_lent_cores_all_work_is_done_by_the_pools_threads() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for threads in [1, 3] {
-        let pool = ThreadPoolBuilder::new().num_threads(threads).lend_seats(false).build().unwrap();
+        let pool = builder().num_threads(threads).lend_seats(false).build().unwrap();
         let own = pool.broadcast(|_| thread::current().id());
         let is_own = || assert!(own.contains(&thread::current().id()));
         for _ in 0..100 {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use std::{io, thread};
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, alone, boom, builder, eventually, is_simulated_without,
-    one_a_seed, pool, sized, step_aside, watchdog,
+    CALLERS, Flag, Gate, OWN_THREADS, alone, alone_counting_threads, boom, builder, eventually,
+    is_simulated_without, one_a_seed, pool, sized, step_aside, watchdog,
 };
 use counting::{LIVE_BLOCKS, LIVE_BYTES};
 use filch::prelude::*;
@@ -474,7 +474,7 @@ macro_rules! pools_kept_nothing {
         #[test]
         fn $name() {
             let _watchdog = watchdog();
-            if !is_simulated_without(THREADS) {
+            if !is_simulated_without(OWN_THREADS) {
                 pools_keep_nothing(stringify!($name), POOLS, $body);
             }
         }
@@ -606,10 +606,10 @@ fn is_blind() -> bool {
 #[test]
 fn pools_keep_no_thread_and_no_file() {
     let _watchdog = watchdog();
-    if is_blind() || is_simulated_without(THREADS) {
+    if is_blind() {
         return;
     }
-    alone("pools_keep_no_thread_and_no_file", || {
+    alone_counting_threads("pools_keep_no_thread_and_no_file", || {
         let (threads, open) = (common::thread_count(), files());
         for round in 0..POOLS / 2 {
             use_and_drop(round);
@@ -623,10 +623,10 @@ fn pools_keep_no_thread_and_no_file() {
 #[test]
 fn a_pool_at_work_opens_no_further_thread_and_no_file() {
     let _watchdog = watchdog();
-    if is_blind() || is_simulated_without(THREADS) {
+    if is_blind() {
         return;
     }
-    alone("a_pool_at_work_opens_no_further_thread_and_no_file", || {
+    alone_counting_threads("a_pool_at_work_opens_no_further_thread_and_no_file", || {
         let pool = pool(3);
         pool.broadcast(|_| ());
         let (threads, open) = (common::thread_count(), files());

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Cores, Gate, THREADS, alone, boom, builder, caught, eventually, is_simulated_without,
-    pool, rest, sized, thread_count, watchdog,
+    CALLERS, Cores, Gate, OWN_THREADS, alone, alone_counting_threads, boom, builder, caught,
+    eventually, is_simulated_without, pool, rest, sized, thread_count, watchdog,
 };
 use filch::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
@@ -60,9 +60,6 @@ impl Indexes {
 #[test]
 fn a_pool_has_as_many_threads_as_asked_for() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for threads in 1..=16 {
         let pool = pool(threads);
         assert_eq!(pool.current_num_threads(), threads);
@@ -93,14 +90,8 @@ fn zero_threads_means_at_least_one() {
 #[test]
 fn threads_have_the_names_they_were_given() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(3)
-        .thread_name(|index| format!("worker-{index}"))
-        .build()
-        .unwrap();
+    let pool =
+        builder().num_threads(3).thread_name(|index| format!("worker-{index}")).build().unwrap();
     let names = pool.broadcast(|_| thread::current().name().map(str::to_owned));
     let expected = ["worker-0", "worker-1", "worker-2"];
     assert!(names.iter().map(|name| name.as_deref().unwrap()).eq(expected));
@@ -159,12 +150,9 @@ fn the_start_handler_runs_first_on_every_thread() {
     thread_local!(static STARTED: RefCell<Option<usize>> = const { RefCell::new(None) });
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let started = Indexes::default();
     let note = started.clone();
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(4)
         .start_handler(move |index| {
             STARTED.set(Some(index));
@@ -220,9 +208,6 @@ fn the_threads_handlers_alternate() {
     thread_local!(static PARKED: RefCell<bool> = const { RefCell::new(false) });
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let wrong = Calls::default();
     let switch = |to: bool| {
         let wrong = wrong.clone();
@@ -232,7 +217,7 @@ fn the_threads_handlers_alternate() {
             }
         }
     };
-    let pool = ThreadPoolBuilder::new()
+    let pool = builder()
         .num_threads(2)
         .park_handler(switch(true))
         .unpark_handler(switch(false))
@@ -241,7 +226,7 @@ fn the_threads_handlers_alternate() {
     for round in 0..200 {
         pool.install(|| fib(8));
         if round % 20 == 0 {
-            thread::sleep(Duration::from_millis(2));
+            rest(Duration::from_millis(2));
         }
     }
     drop(pool);
@@ -348,7 +333,7 @@ fn a_panicking_unpark_handler_costs_no_worker() {
 #[test]
 fn a_spawn_handler_gets_every_thread_with_its_settings() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let (sender, seen) = mpsc::channel();
@@ -373,7 +358,7 @@ fn a_spawn_handler_gets_every_thread_with_its_settings() {
 #[test]
 fn custom_threads_may_be_scoped() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let exited = AtomicUsize::new(0);
@@ -399,7 +384,7 @@ fn custom_threads_may_be_scoped() {
 #[test]
 fn custom_threads_may_start_late() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let (sender, waiting) = mpsc::channel::<ThreadBuilder>();
@@ -421,7 +406,7 @@ fn custom_threads_may_start_late() {
 #[test]
 fn custom_threads_run_their_handlers() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let (started, exited) = (Calls::default(), Calls::default());
@@ -447,9 +432,6 @@ fn custom_threads_run_their_handlers() {
 #[test]
 fn install_moves_to_a_worker_and_back() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for threads in [1, 2, 4] {
         let pool = pool(threads);
         let caller = thread::current().id();
@@ -659,9 +641,6 @@ fn dropping_a_pool_waits_for_thread_local_destructors() {
     thread_local!(static KEPT: RefCell<Option<SlowDrop>> = const { RefCell::new(None) });
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let (pool, dropped) = (pool(4), Calls::default());
     pool.broadcast(|_| KEPT.set(Some(SlowDrop(dropped.clone()))));
     assert_eq!(dropped.count(), 0);
@@ -775,10 +754,7 @@ fn a_pool_dropped_while_unwinding_runs_submitted_tasks() {
 #[test]
 fn two_hundred_pools_leave_no_thread() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    alone("two_hundred_pools_leave_no_thread", || {
+    alone_counting_threads("two_hundred_pools_leave_no_thread", || {
         let base = thread_count();
         for round in 0..200 {
             let pool = pool(1 + round % 8);
@@ -793,10 +769,7 @@ fn two_hundred_pools_leave_no_thread() {
 #[test]
 fn pools_dropped_by_their_own_workers_leave_no_thread() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
-    alone("pools_dropped_by_their_own_workers_leave_no_thread", || {
+    alone_counting_threads("pools_dropped_by_their_own_workers_leave_no_thread", || {
         let base = thread_count();
         for round in 0..50 {
             let pool = Arc::new(pool(1 + round % 4));

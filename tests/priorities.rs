@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, Ledger, THREADS, any_wait_builder, builder, is_simulated_without, pool,
-    rest, sized, watchdog,
+    CALLERS, Flag, Gate, Ledger, any_wait_builder, builder, is_simulated_without, pool, rest,
+    sized, watchdog,
 };
 use filch::Priority::{self, High, Low, Normal};
 use filch::prelude::*;
@@ -502,9 +502,6 @@ fn a_sleeping_pool_wakes_for_each_priority() {
 #[test]
 fn workers_that_sleep_in_waits_wake_for_each_priority() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for threads in [2, 4] {
         let pool = any_wait_builder().num_threads(threads).build().unwrap();
         for round in 0..300 {
@@ -515,7 +512,7 @@ fn workers_that_sleep_in_waits_wake_for_each_priority() {
                 let done = &Flag::new();
                 let wakes = || {
                     if round % 10 == 0 {
-                        thread::sleep(Duration::from_millis(1));
+                        rest(Duration::from_millis(1));
                     }
                     let it = Arc::new(Flag::new());
                     let its = it.clone();

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{
-    CALLERS, Flag, Gate, THREADS, alone, any_wait_builder, eventually, is_simulated,
-    is_simulated_without, pool, rest, say, sized, tells, watchdog,
+    CALLERS, Flag, Gate, alone, any_wait_builder, eventually, is_simulated, is_simulated_without,
+    pool, rest, say, sized, tells, watchdog,
 };
 use cpu::MILLISECOND;
 use filch::{ThreadPool, ThreadPoolBuilder, WaitPolicy};
@@ -373,9 +373,6 @@ fn hide(leaf: impl FnOnce() + Send, hidden: impl FnOnce() + Send) {
 #[cfg(target_os = "linux")]
 fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let policies = [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants];
     for (threads, policy) in [2, 3].into_iter().flat_map(|n| policies.map(|policy| (n, policy))) {
         let pool = any_wait_builder().num_threads(threads).wait_policy(policy).build().unwrap();
@@ -434,9 +431,6 @@ fn a_private_fork_is_run_by_its_waiter_beside_other_work() {
 #[test]
 fn a_fork_is_found_by_its_waiter_beside_other_forks() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     // Chance decides which worker is looked at first.
     for policy in [WaitPolicy::AnyWork, WaitPolicy::OwnDescendants].repeat(20) {
         let pool = any_wait_builder().num_threads(3).wait_policy(policy).build().unwrap();

@@ -266,8 +266,12 @@ pub fn is_simulated_without(what: &str) -> bool {
 
 /// What simulated pools lack: only the thread that built a pool may call it.
 pub const CALLERS: &str = "callers on other threads";
-/// What simulated pools lack: all workers are one thread.
-pub const THREADS: &str = "a thread for each worker";
+/// What simulated pools lack: they start all threads of their workers themselves.
+pub const OWN_THREADS: &str = "threads of the user's as workers";
+/// What simulated pools lack: their waits use one stack.
+pub const STACKS: &str = "further stacks";
+/// What simulated pools lack: a worker that waits in a channel keeps its turn.
+pub const CHANNELS: &str = "channels that block";
 /// What simulated pools lack: time passes only between their steps.
 pub const TIME: &str = "time that passes";
 
@@ -474,6 +478,13 @@ pub fn alone(name: &str, body: impl FnOnce()) {
     if is_simulated() {
         return body();
     }
+    tells(name, body, |_| ());
+}
+
+/// Like [`alone`], for a body that counts this process's threads: those of an earlier test may not
+/// have ended yet.
+#[track_caller]
+pub fn alone_counting_threads(name: &str, body: impl FnOnce()) {
     tells(name, body, |_| ());
 }
 

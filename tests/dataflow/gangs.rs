@@ -10,7 +10,7 @@ use filch::prelude::*;
 use filch::{Member, ThreadPool, ThreadPoolBuilder};
 
 use crate::common::{
-    CALLERS, THREADS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest,
+    CALLERS, OWN_THREADS, boom, boom_id, caught, is_simulated_without, one_a_seed, pool, rest,
     settings, sized, task_that_waits, watchdog,
 };
 use crate::faults::drive;
@@ -220,7 +220,7 @@ fn a_gang_larger_than_its_pool_is_an_error() {
 #[test]
 fn a_worker_that_will_never_have_a_thread_is_no_member() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let kept = std::sync::Mutex::new(Vec::new());

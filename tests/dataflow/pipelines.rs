@@ -15,7 +15,7 @@ use filch::pipeline::{PipelineError, StageKind, chunks};
 use filch::{CancelReason, CancelToken, JoinHandle, pipeline, try_pipeline};
 
 use crate::common::{
-    Ledger, THREADS, TIME, Token, any_wait_builder, boom, caught, is_simulated_without, lock,
+    CALLERS, Ledger, TIME, Token, any_wait_builder, boom, caught, is_simulated_without, lock,
     one_a_seed, pool, rest, seed, settings, sized, step_aside, watchdog,
 };
 use crate::faults::{Fault, drive};
@@ -610,7 +610,7 @@ fn statistics_find_the_bottleneck() {
 #[test]
 fn other_work_has_its_turn_beside_a_pipeline() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(CALLERS) {
         return;
     }
     let is_over = Arc::new(AtomicBool::new(false));

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::common::{Flag, THREADS, any_wait_builder, is_simulated_without, watchdog};
+use crate::common::{Flag, TIME, any_wait_builder, is_simulated_without, watchdog};
 use crate::erased::ErasedIter;
 use crate::everywhere::everywhere;
 use filch::prelude::*;
@@ -633,7 +633,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 /// runs items of the loop.
 #[test]
 fn a_fuse_is_not_blown_by_a_panic_elsewhere() {
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(TIME) {
         return;
     }
     let _watchdog = watchdog();

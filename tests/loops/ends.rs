@@ -718,15 +718,10 @@ fn consumers_without_pause_are_served() {
 /// meanwhile.
 #[test]
 fn loops_of_consumers_without_pause_are_shared() {
-    use std::sync::Barrier;
-
     use without_pause::Lists;
 
-    if crate::common::is_simulated_without(crate::common::THREADS) {
-        return;
-    }
     let _watchdog = crate::common::watchdog();
-    let (len, both) = (10_000_usize, Barrier::new(2));
+    let (len, both) = (10_000_usize, crate::common::Meeting::new(2));
     let numbers = in_pool(2, || {
         let wait = |n: usize| {
             if n == 0 || n == len - 1 {

@@ -4,10 +4,9 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::common::{boom, failed_with, pool, watchdog};
+use crate::common::{Meeting, boom, failed_with, pool, watchdog};
 use filch::ThreadPool;
 use filch::slice::ParallelSliceMut;
 use proptest::prelude::*;
@@ -98,11 +97,8 @@ fn equal_elements_keep_their_order() {
 /// Each key waits for the other, so two workers have to compute them.
 #[test]
 fn the_keys_of_short_slices_are_computed_in_parallel() {
-    if crate::common::is_simulated_without(crate::common::THREADS) {
-        return;
-    }
     let _watchdog = watchdog();
-    let both = Barrier::new(2);
+    let both = Meeting::new(2);
     let mut v = [2, 1];
     pool(2).install(|| {
         v.par_sort_by_cached_key(|n| {

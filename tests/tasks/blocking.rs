@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    CALLERS, Caller, Cores, Flag, Gate, Ledger, THREADS, TIME, alone, any_wait_builder, boom,
+    CALLERS, Caller, Cores, Flag, Gate, Ledger, OWN_THREADS, TIME, alone, any_wait_builder, boom,
     builder, caught, eventually, is_simulated, is_simulated_without, lock, pool, rest, sized,
     step_aside, watchdog,
 };
@@ -280,7 +280,7 @@ fn a_pool_may_be_dropped_inside() {
 #[test]
 fn the_thread_does_not_become_a_member_inside() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let built = any_wait_pool(1).install(|| {
@@ -295,7 +295,7 @@ fn the_thread_does_not_become_a_member_inside() {
 #[test]
 fn a_member_and_a_borrower_may_block() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
+    if is_simulated_without(OWN_THREADS) {
         return;
     }
     let life = || {

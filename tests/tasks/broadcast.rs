@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    CALLERS, Flag, Gate, THREADS, boom, boom_id, builder, caught, eventually, is_simulated_without,
-    pool, rest, task_that_waits, watchdog,
+    CALLERS, Flag, Gate, boom, boom_id, builder, caught, eventually, is_simulated_without, pool,
+    rest, task_that_waits, watchdog,
 };
 use filch::Yield;
 
@@ -46,9 +46,6 @@ fn the_context_agrees_with_the_worker() {
 #[test]
 fn each_answer_comes_from_another_thread() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let pool = pool(5);
     let threads: HashSet<_> = pool.broadcast(|_| thread::current().id()).into_iter().collect();
     assert_eq!(threads.len(), 5);

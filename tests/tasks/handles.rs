@@ -11,8 +11,8 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crate::common::{
-    CALLERS, Gate, Ledger, THREADS, Token, boom, caught, eventually, failed_with,
-    is_simulated_without, noting_pool, pool, watchdog,
+    CALLERS, Gate, Ledger, Token, boom, caught, eventually, failed_with, is_simulated_without,
+    noting_pool, pool, watchdog,
 };
 use crate::task_set::Bomb;
 use filch::{JoinError, JoinHandle, ThreadPool};
@@ -89,9 +89,6 @@ fn runs(_: Token) {
 #[test]
 fn a_task_that_has_not_begun_is_cancelled() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for pool in SIZES.map(pool) {
         let ledger = Ledger::new();
         let busy = Busy::new(&pool);
@@ -124,9 +121,6 @@ fn a_task_that_has_not_begun_is_cancelled() {
 #[test]
 fn a_task_is_cancelled_though_the_drop_of_a_waker_panics() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let (pool, ledger) = (pool(1), Ledger::new());
     let busy = Busy::new(&pool);
     let captured = ledger.token();
@@ -237,9 +231,6 @@ fn a_panic_in_the_drop_of_the_closure_leaves_cancel() {
         }
     }
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let pool = pool(1);
     let busy = Busy::new(&pool);
     let bomb = Bomb;
@@ -261,9 +252,6 @@ fn of_two_panics_one_leaves_cancel_and_one_goes_to_the_pool() {
         }
     }
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for is_handled in [true, false] {
         let (noting, noted) = noting_pool(1);
         let pool = if is_handled { noting } else { pool(1) };
@@ -465,9 +453,6 @@ fn a_future_wakes_the_waker_of_its_last_poll_once() {
 #[test]
 fn a_future_that_was_polled_can_be_dropped_joined_or_cancelled() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for pool in SIZES.map(pool) {
         let ledger = Ledger::new();
         let waker = Unpark::here();

@@ -7,8 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    Caller, Flag, Ledger, THREADS, any_wait_builder, boom, builder, caught, is_simulated_without,
-    pool, rest, settings, watchdog,
+    Caller, Flag, Ledger, any_wait_builder, boom, builder, caught, pool, rest, settings, watchdog,
 };
 use filch::{FnContext, join, join_context};
 
@@ -188,9 +187,6 @@ fn migrated_tells_whether_the_thread_changed() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for threads in [1, 2, 4] {
         pool(threads).install(|| check(12));
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use crate::common::{
-    CALLERS, Gate, Ledger, THREADS, any_wait_builder, boom, caught, eventually, failed_with,
+    CALLERS, Gate, Ledger, any_wait_builder, boom, caught, eventually, failed_with,
     is_simulated_without, noting_pool, pool, rest, sized, watchdog,
 };
 use crate::handles::{Busy, SHORT, SIZES, Unpark, block_on, poll, waker_that};
@@ -162,9 +162,6 @@ fn a_panic_of_a_task_is_its_result() {
 #[test]
 fn tasks_that_have_not_begun_are_cancelled() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     for pool in SIZES.map(pool) {
         let ledger = Ledger::new();
         let busy = Busy::new(&pool);
@@ -320,9 +317,6 @@ impl Drop for Bomb {
 #[test]
 fn drops_may_panic() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let (pool, noted) = noting_pool(1);
     let busy = Busy::new(&pool);
     let with_bombs = || {
@@ -363,9 +357,6 @@ fn drops_may_panic() {
 #[test]
 fn a_waker_that_is_left_from_a_poll_may_panic_in_its_drop() {
     let _watchdog = watchdog();
-    if is_simulated_without(THREADS) {
-        return;
-    }
     let pool = pool(2);
     let polls_and_joins = || {
         let mut set = TaskSet::new();

@@ -94,7 +94,7 @@ fn bridges_in_many_parts_of_a_loop_end() {
 
 #[test]
 fn a_bridge_does_not_keep_items_while_a_channel_is_empty() {
-    if crate::common::is_simulated_without(crate::common::THREADS) {
+    if crate::common::is_simulated_without(crate::common::CHANNELS) {
         return;
     }
     everywhere(|| {
