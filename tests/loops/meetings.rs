@@ -70,3 +70,19 @@ fn parts_of_strings_and_slices_meet() {
         each(2, &|| lines.par_lines().for_each(|_| item()));
     });
 }
+
+/// Nothing but space is in the second half of the text.
+#[test]
+fn the_first_word_beside_other_work_waits_for_the_second() {
+    let _watchdog = watchdog();
+    let text = "first second".to_owned() + &" ".repeat(200);
+    for threads in [2, 4] {
+        let both = Meeting::new(2);
+        let words = || text.par_split_whitespace().for_each(|_| both.wait());
+        pool(threads).join(words, || ());
+        let both = Meeting::new(2);
+        let lines = text.replace(' ', "\n");
+        let lines = || lines.par_lines().filter(|l| !l.is_empty()).for_each(|_| both.wait());
+        pool(threads).join(lines, || ());
+    }
+}

@@ -18,8 +18,8 @@ driven! {
     })
 }
 
-/// The most items of a block: it costs far more than to begin one, and its results take little
-/// memory.
+/// The most items of a block. Such a block costs far more than starting one does, and its results
+/// take little memory.
 const LONGEST: usize = 1 << 16;
 
 /// Takes the producer of `len` items. Block by block, it maps the items to a vector, and feeds
@@ -88,7 +88,7 @@ fn map_block<P: Producer<Item: Send>, R: Send>(
     (values, end < len)
 }
 
-/// The items of a producer, as an iterator.
+/// The items of a producer, as a parallel iterator.
 struct Block<P> {
     producer: P,
     len: usize,

@@ -7,22 +7,23 @@
 //! highest rank, and each piece whose ranks are all higher gives up. A search for any item
 //! publishes rank 0, for which all pieces give up.
 //!
-//! If a span has only one rank left, the parts share it. Both then go on, and the reducer chooses.
-//! An indexed loop never gets there, since each cut halves its items as well. A `flat_map` does: it
-//! cuts off a span for each inner loop. The last piece that shares a rank is the `flat_map` itself,
-//! so it gives up for any of the others. Only the pieces of one such inner loop do not know of each
-//! other. To change that would take a list of places for each piece, instead of two numbers.
+//! If a span has only one rank left, both parts of a cut share it, and the reducer chooses between
+//! their results. An indexed loop never gets there, since each cut halves its items as well. A
+//! `flat_map` does: it cuts off a span for each inner loop. The last piece that shares a rank is
+//! the `flat_map` itself, so in a search for the first item it gives up if another has found one.
+//! Only the pieces of one such inner loop do not stop each other. To change that would take a list
+//! of places for each piece, instead of two numbers.
 //!
-//! If a loop pauses, the rest has the same span: either the part before it has found nothing, or
-//! the rest of a search for the first item need not begin.
+//! If a loop pauses, the rest keeps the span. In a search for the first item that has found one,
+//! the rest gets the next higher rank instead, and so gives up.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::plumbing::{Consumer, Folder, Reducer, UnindexedConsumer, drop_first};
 
-/// `find_map`, but the first item is searched apart from the loop. Behind it, the compiler knows
-/// that the references in `f` can be loaded, and does so once. (LLVM moves no load out of a loop
+/// `find_map`, but tests the first item before the loop. After that, the compiler knows that the
+/// references in `f` can be loaded, and loads them once. (LLVM moves no load out of a loop
 /// that may end before it. By callgrind, a search that compares with a captured value takes a third
 /// of the instructions this way.)
 #[inline]
@@ -105,7 +106,7 @@ pub(crate) struct Seeker<'s, const WHICH: u8, F, R> {
 }
 
 impl<const WHICH: u8, F, R> Seeker<'_, WHICH, F, R> {
-    /// Searches another piece.
+    /// Returns a seeker for another piece.
     fn with(&self, span: Span) -> Self {
         Seeker { f: self.f, best: self.best, span: Cell::new(span), found: None }
     }

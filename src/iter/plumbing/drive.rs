@@ -87,7 +87,7 @@ where
     P: Producer,
     C: Consumer<P::Item>,
 {
-    if least == 1 && C::PAUSES && !C::Folder::KEEPS_STATE && !P::FEW_BLOCKS && len <= max {
+    if least == 1 && !P::FEW_BLOCKS && len <= max {
         return drive_few(Indexed { producer, len }, consumer);
     }
     planned(least, max, len, producer, consumer)
@@ -278,7 +278,8 @@ where
     if !pace.cuts(pieces, source.len()) || consumer.full() {
         return run(pace, source, consumer);
     }
-    match source.halve(pace.first(pieces)) {
+    let first = pace.first(pieces, source.len());
+    match source.halve(first) {
         (left, Some(right)) => fork(pace, pieces, left, right, consumer),
         (all, None) => run(pace, all, consumer),
     }

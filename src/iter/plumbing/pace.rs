@@ -242,10 +242,11 @@ impl<'p> Pace<'p> {
         pieces > 1 || pieces == FIRST_ALONE && has_others || len > self.plan.max
     }
 
-    /// Returns how many of the first items are a piece of their own, if they are to be alone.
+    /// Returns how many of the `len` items are a piece of their own, if the first are to be alone.
+    /// (If the number of items is not known, halves are cut until the first one is alone.)
     #[inline]
-    pub(super) fn first(&self, pieces: usize) -> Option<usize> {
-        (pieces == FIRST_ALONE).then_some(self.plan.min)
+    pub(super) fn first(&self, pieces: usize, len: usize) -> Option<usize> {
+        (pieces == FIRST_ALONE && len != UNKNOWN).then_some(self.plan.min)
     }
 
     /// Returns into how many pieces the sides of a fork are cut that are to be `pieces`.

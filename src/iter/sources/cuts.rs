@@ -76,13 +76,13 @@ impl<R: Run<P>, P: Sync> Steps for Cuts<'_, R, P> {
         (folder, self.rest.is_some())
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
+    fn cut_off(&mut self, first: bool) -> Option<Self> {
         let rest = self.rest.as_ref().filter(|rest| !self.whole && rest.len() > 1)?;
-        let middle = rest.middle();
+        let from = if first { 0 } else { rest.middle() };
         // A separator at the very end that belongs to its part cuts nothing off.
         let cuts = |&(_, end): &(usize, usize)| self.mode != Mode::Inclusive || end < rest.len();
-        let found = rest.first(self.pattern, middle).filter(cuts);
-        let found = found.or_else(|| rest.last(self.pattern, middle).filter(cuts));
+        let found = rest.first(self.pattern, from).filter(cuts);
+        let found = found.or_else(|| rest.last(self.pattern, from).filter(cuts));
         let Some((start, end)) = found else {
             self.whole = true;
             return None;

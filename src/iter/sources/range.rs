@@ -172,9 +172,9 @@ impl<T: Countable> Steps for Many<T> {
         (folder.consume_iter(Counted { first, steps }), going_on)
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
+    fn cut_off(&mut self, first: bool) -> Option<Self> {
         let more = self.behind.checked_sub(1)?;
-        self.behind /= 2;
+        self.behind = if first { 0 } else { self.behind / 2 };
         let first = self.first.plus(self.behind + 1);
         Some(Many { first, behind: more - self.behind })
     }

@@ -51,7 +51,7 @@ impl<T: Clone + Send> Steps for Repeat<T> {
         (folder.consume_iter(iter::repeat_with(|| self.0.clone()).take(most)), true)
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
+    fn cut_off(&mut self, _first: bool) -> Option<Self> {
         Some(self.clone())
     }
 }

@@ -13,8 +13,9 @@ pub(crate) trait Steps: Send + Sized {
     /// Feeds about `most` items, and at least one if there are any. Returns whether there are more.
     fn step<F: Folder<Self::Item>>(&mut self, most: usize, folder: F) -> (F, bool);
 
-    /// Cuts off about the second half, if there is a place to cut.
-    fn cut_off(&mut self) -> Option<Self>;
+    /// Cuts off about the second half, or what is behind the `first` item, if there is a place to
+    /// cut.
+    fn cut_off(&mut self, first: bool) -> Option<Self>;
 }
 
 /// Feeds all items of `steps` to `consumer`, in parallel if workers are idle.
@@ -23,12 +24,7 @@ where
     S: Steps,
     C: UnindexedConsumer<S::Item>,
 {
-    let steps = Stepping(steps);
-    if C::PAUSES && !C::Folder::KEEPS_STATE {
-        drive_few(steps, consumer)
-    } else {
-        steps.planned(consumer)
-    }
+    drive_few(Stepping(steps), consumer)
 }
 
 struct Stepping<S>(S);
@@ -49,8 +45,8 @@ impl<S: Steps, C: UnindexedConsumer<S::Item>> Source<C> for Stepping<S> {
         drop_first(self, folder)
     }
 
-    fn halve(mut self, _first: Option<usize>) -> (Self, Option<Self>) {
-        let rest = self.0.cut_off();
+    fn halve(mut self, first: Option<usize>) -> (Self, Option<Self>) {
+        let rest = self.0.cut_off(first.is_some());
         (self, rest.map(Stepping))
     }
 

@@ -205,12 +205,12 @@ impl<'text, F: Fn(&'text str, usize) -> I + Copy + Send, I: Iterator> Steps for 
         (folder.consume_iter((self.items)(piece.text, piece.start)), !self.text.is_empty())
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
-        let middle = Run::<char>::middle(&self.text);
-        if middle == 0 || middle == self.text.len() {
+    fn cut_off(&mut self, first: bool) -> Option<Self> {
+        let at = boundary(self.text, if first { 1 } else { self.text.len() / 2 });
+        if at == 0 || at == self.text.len() {
             return None;
         }
-        let (left, right) = self.split_at(middle);
+        let (left, right) = self.split_at(at);
         *self = left;
         Some(right)
     }

@@ -150,12 +150,12 @@ where
         (folder, !self.ahead.is_empty())
     }
 
-    fn cut_off(&mut self) -> Option<Self> {
-        let half = self.ahead.len() / 2;
-        if half == 0 {
+    fn cut_off(&mut self, first: bool) -> Option<Self> {
+        let lower = if first { self.ahead.len().saturating_sub(1) } else { self.ahead.len() / 2 };
+        if lower == 0 {
             return None;
         }
-        let upper = self.ahead.split_off(half);
+        let upper = self.ahead.split_off(lower);
         let lower = std::mem::replace(&mut self.ahead, upper);
         Some(Stack { ahead: lower, children_of: self.children_of })
     }

@@ -44,10 +44,11 @@ fn a_first_item_hides_no_others() {
     let plan = Plan::new(2, 3, 100, true);
     for (len, is_bare) in [(2 * FEW, false), (6, false), (UNKNOWN, true)] {
         let (pace, pieces) = plan.begin(len, is_bare);
-        assert_eq!((pieces, pace.first(pieces)), (FIRST_ALONE, Some(3)));
+        let first = (len != UNKNOWN).then_some(3);
+        assert_eq!((pieces, pace.first(pieces, len)), (FIRST_ALONE, first));
         assert_eq!([5, 6].map(|len| pace.cuts(pieces, len)), [false, true]);
     }
-    assert_eq!(plan.begin(ITEMS, true).0.first(2), None);
+    assert_eq!(plan.begin(ITEMS, true).0.first(2, ITEMS), None);
     let halves = [FIRST_ALONE, 1, 2, 5].map(Pace::halved);
     assert_eq!(halves, [(FIRST_ALONE, 1), (1, 1), (1, 1), (2, 3)]);
 }
