@@ -29,21 +29,21 @@
 //! (`hand_off.rs`). Threads are unparked after the lock is released (`state::release`).
 //!
 //! # The event count
-//! A worker that looks for work counts as a *searcher*; one that has given up counts as *parked*.
-//! One parked worker, the *sentry*, looks around every 10 µs while other workers fork. While
-//! there is a searcher or a sentry, a worker that publishes wakes no other. So a tiny parallel
-//! section that follows another one costs no wake-up, and a long one gets helpers within some
-//! microseconds.
+//! A worker that looks for work counts as a *searcher*, unless half of the awake workers do; one
+//! that has given up counts as *parked*. One parked worker, the *sentry*, looks around every 10 µs
+//! while other workers fork. While there is a sentry, a worker that publishes wakes no other. Nor
+//! does it while there is a searcher, unless long jobs are expected. So a tiny parallel section
+//! that follows another one costs no wake-up, and a long one gets helpers within some microseconds.
 //!
 //! A thread from outside that waits for a job may be the sentry for a moment, if the last such jobs
-//! did not take long (`worker/callers.rs`). Such a sentry does not look. A publisher relies on it
-//! only while enough workers are awake: the thread says how many.
+//! did not take long (`worker/callers.rs`). Such a sentry does not look around. It says how many
+//! workers are enough, and publishers rely on it only while that many are awake.
 //!
 //! A searcher that has found a job wakes up to two more workers if more jobs are public than there
 //! are searchers left. So n workers are awake after log n steps. If long jobs are expected, a
 //! worker wakes more: before it runs one of several tasks that it took together, before a block of
 //! a loop, and when it publishes a fork after thieves took its last ones. It wakes workers until
-//! the searchers are one more than its public jobs, at most six (`worker/wake.rs`).
+//! there is one more searcher than it has public jobs, at most six (`worker/wake.rs`).
 //!
 //! A worker parks in three steps ([`Sleep::park`]):
 //! 1. *announce*: it counts itself as parked, no longer as a searcher, and issues a
@@ -75,8 +75,8 @@
 //!    above. Its fence follows (b), since (c) still saw it looking, and so it sees the job. Second,
 //!    it may find a job. If no other worker looks then, it issues a fence, looks at all queues and
 //!    for private forks (`queue/join_queue.rs`, "Force"), and wakes a worker if it sees a job
-//!    ([`Sleep::stop_searching`]). A sentry from outside resigns in the second way
-//!    ([`Sleep::stop_watching`]), unless it leaves a searcher behind. Models:
+//!    ([`Sleep::stop_searching`]). When a sentry from outside resigns, it does the same, unless a
+//!    worker still searches ([`Sleep::stop_watching`]). Models:
 //!    `the_last_searcher_wakes_another_for_a_fork`,
 //!    `the_last_searcher_wakes_another_for_a_task`,
 //!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
@@ -91,31 +91,32 @@
 //!    `the_borrower_of_the_sentrys_core_wakes_another_for_a_task`.
 //! 4. *A job finds a restricted wait that may run it.* A worker in a restricted wait goes through
 //!    the same steps, with a count of its own. (It stops searching before step 1, since it leaves
-//!    jobs out in step 2.) In step 2 it takes a job that it may run. A thread that makes a job
-//!    visible, be it new or moved, wakes the waiters that may run jobs with this job's tag. Under
+//!    jobs out in step 2.) In step 2 it takes a job that it may run. A thread that publishes or
+//!    moves a job wakes the waiters that may run jobs with this job's tag. Under
 //!    `WaitPolicy::OwnDescendants`, it wakes those that wait for any of the job's ancestors. If it
 //!    moved the job, it also wakes those that wait for the job itself. Step 2 takes at most one job
 //!    from each other worker. That worker runs the jobs behind it, or reinjects them before it
-//!    sleeps. A waiter that has swapped (lemma 3 of `worker/hand_off.rs`) is called likewise.
+//!    sleeps. A waiter that has swapped (lemma 3 of `worker/hand_off.rs`) is woken in the same way.
 //!    Models: `a_task_finds_a_restricted_wait`,
 //!    `a_job_from_outside_finds_a_restricted_wait`.
 //! 5. *A cross-pool job finds a worker.* Its publisher wakes a parked worker, unless some worker
 //!    searches. If no worker is parked, it wakes one in a restricted wait that takes cross-pool
 //!    jobs. Each such worker either may run any cross-pool job, or hands off its core to a thread
-//!    that may, and it looks at the cross-pool jobs in step 2. What it must not run, it leaves
-//!    in the queue. So each such worker that sleeps has announced itself before the jobs there were
-//!    pushed. One that was woken wakes the next when it stops searching, which it does before it
-//!    runs another job, and before its wait ends. Models:
+//!    that may, and it looks at the cross-pool jobs in step 2. It leaves in the queue those
+//!    that it must not run. So if such a worker sleeps, it announced itself before the jobs in the
+//!    queue were pushed. One that was woken wakes the next when it stops searching. It does that
+//!    before it runs another job, and before its wait ends. Models:
 //!    `a_cross_job_finds_a_worker_that_waits_for_another_pool`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
 //!    thread without a core blocks, or is in a free or an external wait, or if a thread of another
-//!    pool joins a future, since these may need the job. The last worker to enter a restricted wait
-//!    looks for any work in step 2. A publisher from outside wakes one of the workers in (c), as
-//!    does a thread that begins to join a future, and that worker hands off its core. A worker that
-//!    publishes needs to wake none, since it looks for work itself before it sleeps. A thread that
-//!    hands off its core is counted before its fence, and the core that it leaves is not
-//!    restricted. Models: `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
+//!    pool joins a future, since such a thread may need the job. The last worker to enter a
+//!    restricted wait looks for any work in step 2. A publisher from outside wakes one of the
+//!    workers in (c), as does a thread that begins to join a future, and that worker hands off its
+//!    core. A worker that publishes need not wake any, since it looks for work itself before it
+//!    sleeps. A thread that hands off its core is counted in `needing_any` before its fence, and
+//!    leaves a core that is not restricted. Models:
+//!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
 //!    `a_job_that_another_pool_needs_finds_a_worker`.
 //! 7. *A waiter is woken.* It registers in its latch before step 1, and probes the latch in step 2.
 //!    The setter of the latch sees the registration, takes the list's lock, and wakes the waiter if
@@ -145,7 +146,7 @@
 //! | --- | --- | ---: | ---: | ---: |
 //! | `sentry` | loops between joins of empty closures | 2 | 1.88 | – |
 //! |  | tree sum, 1,023 nodes, installed | 2 | 1.53 | – |
-//! | `quiet-look`: its early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
+//! | `quiet-look`: the sentry's early end | 16 items of 1 µs every ms | 8 | 1.04 | 7.10 |
 //! |  | 64 items of 5 µs every 5 ms | 8 | 0.99 | 2.29 |
 //! | `search-limit`: at most half search | 20,000 short, then 16 that sleep | 8 | 1.42 | 1.16 |
 //! |  | tree sum, 1,023 nodes, outside | 2 | 1.23 | – |

@@ -1,8 +1,8 @@
 //! Parallel algorithms on slices: sorting, merging, scans, partitions, histograms, and reductions
 //! whose results have the same bits on any number of threads.
 //!
-//! They run in the pool of the calling worker, else in the global pool, and may call their closures
-//! on any of its threads.
+//! They run in the pool of the calling worker, else in the global pool. Any thread of that pool may
+//! call their closures.
 //!
 //! ```
 //! use filch::slice::ParallelSliceMut;

@@ -2,14 +2,14 @@
 //! and takes it back.
 //!
 //! A worker's *core* is its index and its queues; the thread that has it acts as the worker. A
-//! worker that waits may be asked to run a *cross-pool job* or a pinned job (`wait.rs`), which on
-//! top of the wait could wait for ever. A worker that calls a closure of the user's which may block
-//! (`fork/blocking.rs`) should leave its core to other work. So such a worker
+//! worker that waits may find a *cross-pool job* or a pinned job (`wait.rs`) that could wait for
+//! ever if it ran on top of that wait. A worker that calls a user's closure which may block
+//! (`fork/blocking.rs`) should leave its core to other work. In both cases, the worker's thread
 //! 1. gives its core to another thread ([`Worker::hand_off`]): to one that wants the core back,
-//!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on it
-//!    may touch nothing that belongs to the core;
-//! 2. waits, or calls the closure. Meanwhile the thread is not a worker (`current.rs`), so what the
-//!    closure hands to the pool is a cross-pool job, of the worker's tag;
+//!    else to a spare one, which [`Registry::find_spare`] starts if none sleeps. From then on the
+//!    thread must not touch anything that belongs to the core;
+//! 2. waits, or calls the closure. During the call, the thread is not a worker (`current.rs`), so a
+//!    job that the closure gives to the pool is a cross-pool job with the worker's tag;
 //! 3. takes the core back ([`Worker::take_back`]).
 //!
 //! # States
@@ -20,8 +20,8 @@
 //! the user, a borrower (`fork/install.rs`) or a guest (`pool/guest.rs`), has no main loop: when
 //! its call ends, it gives the core to a spare thread. Spare threads end with the pool.
 //!
-//! A thread takes back the very core that it handed off. The frames on its stack refer to that core
-//! by references to the worker, by slots in its ring of forks, and by the worker's index.
+//! A thread takes back the same core that it handed off: the frames on its stack hold references to
+//! the worker, slots in its ring of forks, and the worker's index.
 //!
 //! # Lemmas
 //! All transitions are under the sleepers' lock (`sleep/hand_off.rs`).
@@ -35,42 +35,42 @@
 //!    lock that the thread's task holds. As long as such a thread is off its core, the threads that
 //!    have the core run only cross-pool jobs and pinned jobs at the bottom of their stacks, under
 //!    tags of their own, and then pass the core on to a thread that waits. Free waits on the core
-//!    run no unrelated job either. (A thread that wants its core back is counted as such before it
-//!    is no longer counted as waiting.) There are two exceptions. `yield_now` runs any job. And a
-//!    waiter may have handed off its core since some thread may need any job
-//!    (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`). Then the spare thread runs any.
+//!    run no unrelated job either. (A thread whose wait is over counts as one that wants its core
+//!    back before it stops counting as one that waits.) There are two exceptions. `yield_now` runs
+//!    any job. And if a waiter has handed off its core because some thread may need any job
+//!    (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`), the spare thread runs any job.
 //! 3. *A thread off its core is woken if its wait is over.* It registers as off before it probes
 //!    its wait, and the thread that ends the wait takes the lock.
 //!
-//!    *And if it may run a job that nobody else does.* A thread in a restricted wait that hands off
-//!    its core may not have seen all jobs. It has the core again before a holder sleeps in a
-//!    restricted wait, since that holder *swaps* with it ([`Worker::swap`]). The holder announces
-//!    that it sleeps, sees no job, and stays announced while it gives the core away. So it is
-//!    called for jobs as if it slept with the core (lemma 4 of `sleep/mod.rs`), and then takes the
+//!    *It is also woken for a job that only it may run.* A thread in a restricted wait that hands
+//!    off its core may not have seen all jobs. It gets the core back before a holder sleeps in a
+//!    restricted wait, since that holder *swaps* with it ([`Worker::swap`]): the holder announces
+//!    that it sleeps, sees no job, and stays announced while it gives the core away. So a job wakes
+//!    the former holder as if it slept with the core (lemma 4 of `sleep/mod.rs`), and it takes the
 //!    core back. A swap leaves one thread fewer that may not have seen all jobs, so swaps end.
 //!    Models: `a_waiter_that_handed_off_its_core_looks_for_its_jobs`,
 //!    `a_waiter_without_its_core_is_called_for_its_jobs`.
-//! 4. *A core has a thread that can act on it.* For each call of a closure that may block, there is
-//!    one more spare thread, even if the core goes to a thread that waits for it. So at least one
-//!    of the pool's own threads of a core is outside of such closures: it is spare, has the core,
-//!    or waits in the middle of its stack. If the holder gives the core up and no thread is spare,
-//!    a thread that waits gets the core (`give_to_spare`).
+//! 4. *A core has a thread that can act on it.* A thread hands off its core for a closure that may
+//!    block only if the core has a spare thread for that, even if another thread gets the core. So
+//!    at least one of the pool's own threads of a core is outside of such closures: it is spare,
+//!    has the core, or waits in the middle of its stack. If the holder gives the core up and no
+//!    thread is spare, a thread that waits gets the core (`give_to_spare`).
 //!
 //! # Taking the core back
-//! `fork/blocking.rs` says when the holder makes way. After [`LATE`], its next fork or block of a
-//! loop takes a slow path on which it does ([`Registry::request_injected`]).
+//! `fork/blocking.rs` says when the holder makes way. After [`LATE`], it also does so at its next
+//! fork, or after its next block of a loop ([`Registry::request_injected`]).
 //!
 //! # What it costs
 //! Two wake-ups if there is work (`fork/blocking.rs`). Beside 1,000 sleeps of 10 ms, computing on
 //! two virtual processors has 0.88 to 0.97 of the throughput that it has alone (`cargo bench
 //! --bench blocking`). It would have 0.68 to 0.90 if threads were unparked under the lock.
 //!
-//! The spare thread is woken before the closure is called: there may be no thread to watch the
-//! clock, and wake it later.
+//! The spare thread is woken at once, not after the closure has run for a while: there may be no
+//! other thread that could watch the clock.
 //!
 //! # The limits
-//! The settings `max_spare_threads` and `max_blocking_threads`. Closures that may block occupy no
-//! more spare threads than were started for them, so those for waits stay available. (The threads
+//! They are `max_spare_threads`, and `max_blocking_threads` for closures that may block. Such
+//! closures occupy no more spare threads than were started for them, so waits keep theirs. (Threads
 //! of further stacks, `in_place.rs`, do not count: each acts as a worker whose own thread waits for
 //! it.) Passing a core on to a thread that wants it back needs no further thread.
 //!
@@ -107,7 +107,7 @@ pub(super) enum HandOffFor {
     Returning,
     /// Jobs that must not run on top of the wait.
     CrossJobs,
-    /// Any job: a thread that needs one does not have a core.
+    /// Any job, since a thread without a core may need it.
     AnyJob,
 }
 

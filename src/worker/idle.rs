@@ -25,14 +25,15 @@ use crate::sync::Ordering;
 
 pub(super) const FEWEST_ROUNDS: u32 = if cfg!(loom) { 1 } else { 6 };
 /// If a job from outside ends a sleep that was shorter than this, the next look takes `LONG_LOOK`
-/// rounds, less those that only pause. (A task of tokio's that awaits one closure after another
+/// rounds, without those that only spin. (A task of tokio's that awaits one closure after another
 /// then takes .6 to .9 of the time and .9 to 1.15 of the processor time.)
 const SHORT_SLEEP: u64 = 24 * TICKS_PER_MICROSECOND;
 const LONG_LOOK: u32 = 2 * ROUNDS;
 /// The rounds in which a worker looks for *silent* owners. An owner with private forks is silent if
 /// it has neither forked nor ended a fork between these rounds.
 const SILENCE: [u32; 2] = [SPINS, ROUNDS - 1];
-/// The first round in which the thread yields its processor. Before it, the pauses double.
+/// The first round in which the thread yields its processor. Before it, each round spins twice as
+/// long as the last.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 8 };
 
 impl Worker {
@@ -87,9 +88,9 @@ impl Worker {
         self.jobs.store(0, Ordering::Relaxed);
     }
 
-    /// Waits a moment until this worker may search, or has a pinned job. Returns whether it now
-    /// counts as a searcher. When a thief ends a fork, the owner that waits for it still counts as
-    /// a searcher. Once the owner sees the end, the thief may search in its place.
+    /// Waits a moment until this worker may search, has work of its own, or no other is at work.
+    /// Returns whether it now counts as a searcher. (When a thief ends a fork, the owner that waits
+    /// for it still counts as one. Once the owner sees the end, the thief may search instead.)
     fn may_search_soon(&self) -> bool {
         for _ in 0..ROUNDS {
             // The thread that is about to pin a job here may need this processor.

@@ -5,7 +5,8 @@
 //! nest in the same way. Jobs in place may use only a part of a stack, its *room*. If that is used
 //! up, the next job runs on a further stack, which is larger. It is the stack of a thread that acts
 //! as the same worker, while the thread below does nothing until the job has ended. Each stack has
-//! several times the room of the one below it, so a few threads are enough for any depth.
+//! [`GROWTH`] times the room of the one below it, up to [`MOST_ROOM`], so a long chain needs few
+//! threads.
 //!
 //! *Lemma.* This causes no deadlock. Of all frames on the stacks of a worker, only those of the
 //! topmost thread run, in the order in which they would run on one stack, and the worker's state
@@ -13,7 +14,7 @@
 //! enough.
 //!
 //! The thread of a further stack ends when the outermost job in place on the stack below ends. So a
-//! worker that joins many tasks at the end of a stack starts one thread for all of them.
+//! worker that joins many tasks where the room is used up starts one thread for all of them.
 #![allow(unsafe_code)]
 
 use super::current::Acting;
@@ -24,13 +25,13 @@ use crate::os::thread::default_stack_size;
 use crate::sim;
 
 /// The room on a worker's own stack, in bytes. It is at most a quarter of the stack: the frames
-/// below use some of the stack, and the last task needs the rest. (A guess: a link of a chain takes
-/// 240 bytes, and a few times as many in a debug build.)
+/// below use some of the stack, and the last task needs the rest. (A guess: each task of a chain
+/// takes 240 bytes, and a few times as many in a debug build.)
 const ROOM: usize = 512 << 10;
-/// The room on the stack of a thread of the user, whose size is unknown. (A guess.)
+/// The room on the stack of a user's thread: the size of that stack is unknown. (A guess.)
 const ROOM_OF_USERS: usize = 64 << 10;
 /// By how much the room grows from one stack to the next, and the most room on a stack. (Guesses: a
-/// million links take four threads.)
+/// chain of a million tasks takes four threads.)
 const GROWTH: usize = 8;
 const MOST_ROOM: usize = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 16 << 20 };
 

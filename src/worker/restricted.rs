@@ -10,7 +10,7 @@ use crate::latch::Wait;
 use crate::sleep::Kind;
 use crate::sync::Ordering;
 
-/// Among how many cross-pool jobs of a priority a wait looks for one that may run on top of it. (A
+/// How many cross-pool jobs of each priority a wait looks at for one that may run on top of it. (A
 /// guess. One is too few: a task of another pool is followed by the request of its joiner.)
 const MOST_SEEN: usize = 16;
 
@@ -21,7 +21,7 @@ enum Seen {
     Reason,
     /// A job, which the worker has taken.
     Job(JobRef),
-    /// Jobs that it must not run, and hands off its core for.
+    /// Jobs that the worker must not run here. It hands off its core for them.
     OthersJob(HandOffFor),
 }
 
@@ -38,14 +38,14 @@ impl Worker {
     }
 
     /// Takes the next pinned job, if it may run on top of this wait or the core cannot be handed
-    /// off for it. If not, the worker hands off its core before it sleeps, or earlier.
+    /// off for it. Otherwise the worker hands off its core before it sleeps, or earlier.
     pub(super) fn pinned_in_wait(&self, wait: &impl Wait, is_refused: bool) -> Option<JobRef> {
         let keeps_core = !self.may_hand_off(is_refused);
         self.pop_pinned_if(|job| keeps_core || self.may_run_on_top(job, wait))
     }
 
-    /// Likewise for a cross-pool job, of which it may take a later one. Under `OwnDescendants`, a
-    /// wait for this pool takes only descendants of what is awaited.
+    /// Takes a cross-pool job by the same rule. It need not be the first in its queue. Under
+    /// `OwnDescendants`, a wait for this pool takes only descendants of what it waits for.
     pub(super) fn cross_job_in_wait(&self, wait: &impl Wait, is_refused: bool) -> Option<JobRef> {
         if self.may_run_any(wait) {
             // `find_in_wait` and `lower_in_wait` take it, in the order of the priorities.
@@ -70,8 +70,8 @@ impl Worker {
         is_free || self.may_run_any(wait) || is_near() || job.is_empty()
     }
 
-    /// Like `sleep_in_wait`, for a worker that may run only some jobs. It has to take a job to see
-    /// whether it may run it.
+    /// Like `sleep_in_wait`, for a worker that may run only some jobs. The last look before the
+    /// sleep has to take a job to see whether the worker may run it.
     pub(super) fn sleep_restricted(&self, wait: &impl Wait, is_refused: &mut bool) {
         if wait.is_for_other_pool() {
             self.reinject_tasks();
@@ -114,7 +114,7 @@ impl Worker {
         }
     }
 
-    /// The isolation tags of the jobs that wake a worker in this wait, which may run only some.
+    /// The isolation tags whose jobs wake a worker in this restricted wait.
     fn tags_in(&self, wait: &impl Wait) -> [Option<usize>; 2] {
         if wait.is_for_other_pool() {
             return [None, None];
@@ -126,8 +126,8 @@ impl Worker {
     /// Step 2 of parking in this wait.
     fn look_restricted(&self, wait: &impl Wait, is_refused: bool) -> Seen {
         if !wait.is_for_other_pool() {
-            // The jobs that it may run may be private, behind public ones that it may not run. So
-            // it asks owners without public forks for the next one, and prepares to force.
+            // A job that this worker may run may be private, behind public ones that it may not
+            // run. So it asks owners without public forks for the next, and prepares to force.
             self.others().for_each(|owner| _ = owner.shows_work());
             self.look_for_private();
         }
@@ -147,8 +147,9 @@ impl Worker {
             if wait.is_external() || self.is_missed() {
                 return Seen::OthersJob(HandOffFor::AnyJob);
             }
-            // The first one may run here since the look above: it has come, has become empty, or
-            // was behind others. Those behind it may have come before this worker announced itself.
+            // A job that may run here is now first in its queue, though the look above did not take
+            // it: it is new, has become empty, or was behind others. Jobs behind it may be older
+            // than the announcement, so no publisher wakes this worker for them.
             if self.registry().has_cross_job() {
                 return Seen::Reason;
             }

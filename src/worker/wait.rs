@@ -2,13 +2,13 @@
 //!
 //! # States
 //! A wait is one of three kinds:
-//! - *Free*: it may run any job. First its own tasks, then what it can steal from the worker that
-//!   runs what it waits for (*leapfrogging*), then any other. (It counts as restricted while a
-//!   thread in a restricted wait is off this core: lemma 2 of `hand_off.rs`.)
+//! - *Free*: it may run any job. The worker first takes its own tasks, then pinned jobs, then a
+//!   fork of the worker that runs what it waits for (*leapfrogging*), then others. (The wait counts
+//!   as restricted while a thread in a restricted wait is off this core: lemma 2 of `hand_off.rs`.)
 //! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
-//!   point (`job::Header`). If it waits for a task's handle, it may also run that task, and the
-//!   jobs whose tag is that task; if for a scope, also the scope's tasks that are set apart (for
-//!   other workers). A wait inside a task that has a handle is restricted.
+//!   point (`job::Header`). A wait for a task's handle may also run that task, and the jobs whose
+//!   tag is that task. The wait at the end of a scope may also run the tasks that
+//!   `spawn_for_others` has queued. A wait inside a task that has a handle is restricted.
 //! - *For another pool*: of this pool's jobs, it runs only pinned ones and *cross-pool jobs*.
 //!
 //! A wait for a completer (`task/completer.rs`) is *external*: any job may be what ends it. It is
@@ -24,25 +24,25 @@
 //! 3. a task that W joins by its handle before the task has begun. W sends a request for it
 //!    (`task/request.rs`).
 //!
-//! Cross-pool jobs have queues of their own, one for each priority. Every wait sees to the first
-//! jobs of these and to the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
+//! Cross-pool jobs have queues of their own, one for each priority. Every wait looks at the first
+//! jobs of these and at the worker's first pinned job. (Under `WaitPolicy::OwnDescendants`, a wait
 //! for the worker's own pool takes only cross-pool jobs that are descendants of what it waits for.)
 //! If the rules for other jobs allow such a job to run on top of the wait, the worker runs it
-//! there. If not, the job stays in its place, since jobs of one spawner begin in order, and the
-//! worker hands off its core to a spare thread (`hand_off.rs`): before it sleeps, and for a pinned
-//! job, which no other worker can run, also after each `injector_interval` jobs. That thread runs
-//! such jobs, and then passes the core on to a thread that waits without a core.
+//! there. If not, the job stays in its place, since jobs of one spawner begin in order. The worker
+//! then hands off its core to a spare thread (`hand_off.rs`) before it sleeps. For a pinned job,
+//! which no other worker can run, it also does so after every `injector_interval` other jobs. The
+//! spare thread runs such jobs, and then passes the core on to a thread that waits without it.
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
 //! or part of what A waits for. A job gets a tag of its own in three cases:
 //! - It has no tag, and more than `MOST_STACKED` jobs are on top of each other. From there on the
 //!   stack grows only by the recursion of that job's own work.
-//! - It runs inside a task with a tag without being part of that task: `yield_now` runs it, or the
-//!   core cannot be handed off for it. Another job of the work that it belongs to may be waiting
+//! - It runs on top of a task with a tag without being part of that task: `yield_now` runs it, or
+//!   the core cannot be handed off for it. With its old tag, its waits might run a job that waits
 //!   for that task.
-//! - A thread of another pool hands it over and waits for it, inside a detached task or a handler
-//!   (`job::AWAITED_BY_END`). What drops that pool waits for it as if by a handle.
+//! - A detached task or a handler of another pool hands it over and waits for it. A drop of that
+//!   pool waits for the task or handler as if by a handle (`job::AWAITED_BY_END`).
 //!
 //! # Lemmas
 //! 1. *Waits of `join` and `scope` do not deadlock.* A frame waits only for jobs that began after
@@ -52,21 +52,21 @@
 //!    cycle. By the invariant, what is on top of A is part of A or of what A waits for. What waits
 //!    for A is neither. This also holds for each poll of a future that A waits for, since a poll
 //!    that is queued or has begun ends before the future does. A job that drops a pool likewise
-//!    waits for all of that pool's tasks. What these ask other pools to run has a tag.
+//!    waits for all of that pool's tasks. The jobs that these tasks give other pools have tags.
 //! 3. *A job that a thread waits for begins.*
 //!    - A cross-pool job: some worker of its pool waits, or returns to the bottom of its stack. In
 //!      either case that worker takes cross-pool jobs. Likewise a pinned job, for its worker.
 //!    - A job of the waiter's own pool, if the waiter has its core: the waiter itself can run it.
 //!      A worker that waits for another pool reinjects its own tasks before it sleeps.
-//!    - A job of the waiter's own pool, if the waiter is without its core, because another thread
-//!      wanted the core back or took it for a cross-pool job: if the wait is restricted, the waiter
-//!      gets the core and runs the job itself (lemma 3 of `hand_off.rs`). If it is free, the job
-//!      may be any. As long as there is such a waiter, spare threads run any job, and if all
-//!      workers are in restricted waits and there is work, one of them hands off its core to a
-//!      thread that does the work. The same holds as long as a closure blocks without its core, or
-//!      a thread of another pool joins a future of this one.
-//!    - An external wait may need any job. If it is free, it runs any. If not, it is without its
-//!      core. Model: `a_job_that_completes_finds_a_worker`.
+//!    - A job of the waiter's own pool, if the waiter is without its core: another thread wanted
+//!      the core back, or has it for a cross-pool job. If the wait is restricted, the waiter gets
+//!      the core and runs the job itself (lemma 3 of `hand_off.rs`). If it is free, the waiter may
+//!      need any job. While there is such a waiter, spare threads run any job; and if all workers
+//!      are in restricted waits and there is work, one of them hands off its core to a thread that
+//!      does the work. The same holds while a thread without its core is in `blocking`, or a
+//!      thread of another pool joins a future of this one.
+//!    - An external wait may need any job. If it is free, it runs any. If not, the waiter hands off
+//!      its core. Model: `a_job_that_completes_finds_a_worker`.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -85,16 +85,16 @@
 //!   the system refuses to start a thread, or if the limit of spare threads is reached. A dump
 //!   reports such a wait. A gang's member that waits at a barrier waits as for another pool, so
 //!   with `OwnDescendants` a cross-pool job that joins the task of the gang may run on top of it;
-//! - a task that has handed off its core, if what has the core meanwhile blocks, by a lock or a
-//!   channel, until the task goes on. That may be a pinned or a cross-pool job; a job that goes on
-//!   after `blocking`, or that `yield_now` runs; and any job, for an external wait or if all
-//!   workers are in restricted waits, and a thread without a core or of another pool may need the
-//!   job;
+//! - a task that has handed off its core, if a job that runs on the core meanwhile blocks, by a
+//!   lock or a channel, until the task goes on. Such a job may be a pinned or a cross-pool job, one
+//!   that goes on after `blocking`, or one that `yield_now` runs. It may be any job if the wait is
+//!   external, or if all workers are in restricted waits and a thread without a core or of another
+//!   pool may need the job;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
-//! - a job that drops a pool, on top of work for which the exit handler or a thread-local's
-//!   destructor of that pool waits.
+//! - a job that drops a pool, on top of work for which an exit handler of that pool waits, or the
+//!   destructor of a thread-local of one of its threads.
 //!
 //! # `WaitPolicy::OwnDescendants`
 //! In such a pool a wait runs only descendants of what it waits for, and pinned jobs. Everything
@@ -107,8 +107,8 @@
 //!
 //! A worker that takes a job which it may not run *reinjects* it: it gives the job to the injector,
 //! where every worker looks. If each wait reinjected everything that is queued, a chain of tasks
-//! would cost the square of its length. So a look reinjects only a few jobs. The last look before
-//! the worker sleeps reinjects all others, unless the wait is over.
+//! would take quadratic time. So a look reinjects only a few jobs. The last look before the worker
+//! sleeps reinjects all others, unless the wait is over.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -116,7 +116,7 @@
 //!
 //! | without | row | threads | time |
 //! | --- | --- | ---: | ---: |
-//! | `in-a-row`: own tasks without a look at all else | skynet of scopes | 2 | 1.14 |
+//! | `in-a-row`: own tasks run one after the other | skynet of scopes | 2 | 1.14 |
 //! |  | flat scope | 2 | 1.08 |
 #![deny(unsafe_code)]
 
@@ -142,8 +142,8 @@ impl Worker {
     /// Runs other work until `wait` is over, and sleeps if there is none.
     pub(crate) fn wait_until(&self, wait: &impl Wait) {
         if !wait.done() {
-            // A panic must not leave frames that a thief writes to, or a core that this thread does
-            // not have.
+            // A panic must not unwind out of frames that a thief writes to, or while this thread is
+            // without its core.
             outcome::run_or_abort(|| self.work_until(wait));
         }
     }

@@ -22,14 +22,14 @@ fn pool_of(workers: usize) -> Arc<Registry> {
     ThreadPoolBuilder::new().registry_without_threads(workers)
 }
 
-/// How many writes `act` makes.
+/// Returns the result of `act`, and how many writes it made.
 fn writes_of<R>(act: impl FnOnce() -> R) -> (R, usize) {
     let before = writes();
     let result = act();
     (result, writes() - before)
 }
 
-/// Worker 0 goes to sleep, while all others are at work.
+/// `worker` announces that it parks, while all others are at work.
 fn park(worker: &Worker) {
     let sleep = worker.sleep();
     assert!(sleep.start_searching(worker.index));
@@ -39,7 +39,7 @@ fn park(worker: &Worker) {
     assert!(entered && !worker.sees_work());
 }
 
-/// Counts the writes of worker 1 that forks and wakes a sleeper, and of worker 0 that steals the
+/// Counts the writes of worker 1 as it forks and wakes a sleeper, and of worker 0 as it steals the
 /// fork and then looks for more work.
 fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
@@ -61,7 +61,7 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     [forked, stole, looked]
 }
 
-/// Forks, and takes the fork back. So the worker next keeps one fork public.
+/// Forks, and takes the fork back. From then on, the worker keeps only one fork public.
 fn take_back(owner: &Worker) {
     let job = JoinJob::new(owner.as_current(), |_| ());
     let slot = owner.fork_slow(job.head());
@@ -70,7 +70,7 @@ fn take_back(owner: &Worker) {
     (unsafe { job.take() })(false);
 }
 
-/// Counts the writes of worker 0 that takes the private forks of worker 1.
+/// Counts the writes of worker 0 as it takes a private fork of worker 1 by force.
 fn force(registry: &Registry) -> usize {
     let [thief, owner] = [0, 1].map(|index| &*registry.workers()[index]);
     let _acting = Acting::start(owner);
