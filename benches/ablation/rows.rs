@@ -368,7 +368,6 @@ fn loops() -> Vec<Row> {
         row("nested loops, 100 of 1,000", 2, |pool| nested(pool, 100, 1_000)),
         row("nested loops, 1,000 of 4", 2, |pool| nested(pool, 1_000, 4)),
         row("nested loops, 1,000 of 16", 2, |pool| nested(pool, 1_000, 16)),
-        row("nested loops, 1,000 of 16", 8, |pool| nested(pool, 1_000, 16)),
         row("fold of 200 of 100 µs into 128 KiB", 2, |pool| {
             inside(pool, 1, || {
                 let counts = || vec![0_u32; 1 << 15];

@@ -3,7 +3,7 @@
 
 use filch::prelude::*;
 
-use crate::common::{Meeting, pool, watchdog};
+use crate::common::{Gate, Meeting, pool, watchdog};
 
 /// Calls `meet` in pools of several sizes, some times each, with the number of workers, and with
 /// what each of as many items has to call.
@@ -84,5 +84,32 @@ fn the_first_word_beside_other_work_waits_for_the_second() {
         let lines = text.replace(' ', "\n");
         let lines = || lines.par_lines().filter(|l| !l.is_empty()).for_each(|_| both.wait());
         pool(threads).join(lines, || ());
+    }
+}
+
+#[test]
+fn items_meet_though_no_worker_was_idle_as_their_loop_began() {
+    let _watchdog = watchdog();
+    for threads in [3, 4, 8] {
+        let pool = pool(threads);
+        let (held, begun, all) = (Meeting::new(threads), Gate::new(), Meeting::new(threads - 1));
+        let item = |i| {
+            if i > 0 {
+                begun.open();
+                all.wait();
+            }
+        };
+        pool.install(|| {
+            filch::scope(|s| {
+                for _ in 1..threads {
+                    s.spawn(|| {
+                        held.wait();
+                        begun.wait();
+                    });
+                }
+                held.wait();
+                (0..threads).into_par_iter().for_each(item);
+            });
+        });
     }
 }

@@ -1,16 +1,18 @@
 //! Loops that have few items, or may have: they begin without a plan (`Plan` in `pace.rs`).
 //!
-//! A plan and two readings of the clock can cost more than an item. So a loop without token and
-//! limit begins without them if it has at most [`FEW`] items for each worker and is probably inside
-//! another loop: its worker has other pending work, or no worker is idle. (So does any loop of two
-//! items, and on two workers one of up to eight.) If the worker has other work, there may be a
-//! worker for each item, or their number is not known, the first item is a piece of its own: it may
-//! take long, or wait for the others. Otherwise the loop is cut into two to four pieces. Each piece
-//! runs block after block. If a fork is wanted after a block, or many items are done, the rest gets
-//! a plan.
+//! A plan and two readings of the clock can cost more than an item. A loop without token and limit
+//! begins without them if it has two items; and on two workers, if it has at most eight, or if it
+//! has at most [`FEW`] for each worker or an unknown number and is probably inside another loop: its
+//! worker has other pending work, or no worker is idle. (On more workers, without a clock, too many
+//! items would wait behind a long one.)
+//!
+//! Each of up to four items is a piece of its own. If there are more, and the worker has other work
+//! or their number is not known, the first one is: it may take long, or wait for the others.
+//! Otherwise the loop is cut into two or four pieces. Each piece runs block after block. If a fork
+//! is wanted after a block, or many items are done, the rest gets a plan.
 //!
 //! If all loops had a plan (`few-unplanned`), 1,000 loops of 4 items inside another would take 2.30
-//! times as long on two threads, of 16 items 1.88, and 1.12 on eight threads.
+//! times as long, of 16 items 1.88.
 
 use super::pace::{FEW, FIRST_ALONE, UNKNOWN};
 use super::source::Source;
@@ -84,7 +86,7 @@ where
 }
 
 /// Like `run` in `drive.rs`, without a plan and without a clock. Each block is four times as long
-/// as the one before it, but no longer than [`longest_block`].
+/// as the one before it, but no longer than half of the piece.
 fn run_few<S, C>(mut source: S, consumer: C) -> C::Result
 where
     C: Consumer<S::Item>,
@@ -95,7 +97,7 @@ where
     if consumer.full() {
         return all(source, consumer);
     }
-    let longest = longest_block(source.len());
+    let longest = (source.len() / 2).clamp(1, FEW / 2);
     let (mut folder, mut block, mut done) = (consumer.into_folder(), 1, 0);
     while source.len() > block {
         let rest;
@@ -125,29 +127,21 @@ fn pieces_of_few(len: usize) -> Option<usize> {
     if innermost(|limit| limit.is_some()) {
         return None;
     }
-    if len <= 2 {
+    let threads = worker.registry().workers().len();
+    if len <= 2 || threads == 2 && len <= 4 {
         return Some(len);
     }
-    let threads = worker.registry().workers().len();
-    if threads == 1 || len > FEW * threads && len != UNKNOWN {
+    if threads != 2 || len > 2 * FEW && len != UNKNOWN {
         return None;
     }
     let is_busy = !worker.sees_idlers();
-    if !worker.is_bare() || is_busy && (len <= threads || len == UNKNOWN) {
+    if !worker.is_bare() || is_busy && len == UNKNOWN {
         Some(FIRST_ALONE)
     } else if is_busy {
         Some(2)
     } else {
-        // (In a larger pool, `share_forks` would publish other private forks before each piece.)
-        (threads == 2 && len <= 4 * threads).then_some(len.min(2 * threads))
+        (len <= 8).then_some(4)
     }
-}
-
-/// Returns how long a block of a piece of `len` items without a plan may be: about one worker's
-/// share, at most `FEW / 2`. (A division may take longer than an item.)
-fn longest_block(len: usize) -> usize {
-    let share = |worker: &Worker| len >> worker.registry().workers().len().ilog2();
-    Worker::current().map_or(len, share).clamp(1, FEW / 2)
 }
 
 /// Called after a block, when the piece has run `done` items. Serves late callers. Returns whether
