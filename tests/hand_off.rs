@@ -7,8 +7,12 @@ mod common;
 mod uses;
 
 use std::cell::RefCell;
+#[cfg(feature = "futures")]
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+#[cfg(feature = "futures")]
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,15 +31,38 @@ use uses::fib;
 /// begun `top`, or for some time. If the worker begins `top`, that is on top of this.
 fn held(is_held: &Flag, top: &Flag) {
     let is_stolen = Flag::new();
+    let rest_until = |flag: &Flag| {
+        (0..sized(30, 300)).take_while(|_| !flag.is_up()).for_each(|_| rest(TICK));
+    };
     let wait = || {
         is_stolen.raise();
         is_held.raise();
-        (0..sized(30, 300)).take_while(|_| !top.is_up()).for_each(|_| rest(TICK));
+        rest_until(top);
     };
-    filch::join(|| is_stolen.hold(), wait);
+    // (If a task of a scope begins before its handle is dropped, no worker steals the fork.)
+    filch::join(|| rest_until(&is_stolen), wait);
 }
 
 const TICK: Duration = Duration::from_millis(1);
+
+/// Runs the task in the waker of a future that has ended in `pool`.
+#[cfg(feature = "futures")]
+fn in_a_waker(pool: &ThreadPool, task: Box<dyn FnOnce() + Send>) {
+    struct Waking(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Wake for Waking {
+        fn wake(self: Arc<Self>) {
+            let task = lock(&self.0).take();
+            task.unwrap()();
+        }
+    }
+    let (completer, begins) = filch::completer();
+    let mut handle = pool.spawn_future(begins);
+    let waker = Waker::from(Arc::new(Waking(Mutex::new(Some(task)))));
+    assert!(pin!(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+    completer.complete(());
+    // Without its handle, the future would not wake the waker.
+    keep_for_ever(handle);
+}
 
 /// Spawns a detached task at `there` that calls `here` by `call`. Once it waits, a task of `here`
 /// drops `there` by `end`. If that task is on top of what the first one waits for, the drop would
@@ -72,13 +99,15 @@ fn a_pool_may_be_dropped_while_its_detached_tasks_wait_for_another_pool() {
     type Spawn = fn(&ThreadPool, Box<dyn FnOnce() + Send>);
     type Call = fn(&ThreadPool, &(dyn Fn() + Sync));
     type End = fn(ThreadPool) -> Box<dyn FnOnce() + Send>;
-    let spawns: [Spawn; 3] = [
+    let spawns: &[Spawn] = &[
         |pool, task| drop(pool.spawn(task)),
         |pool, task| pool.spawn_fifo(task),
         |pool, task| {
             let task = Mutex::new(Some(task));
             pool.spawn_broadcast(move |_| lock(&task).take().unwrap()());
         },
+        #[cfg(feature = "futures")]
+        in_a_waker,
     ];
     let calls: [Call; 5] = [
         |pool, op| pool.install(op),

@@ -30,7 +30,7 @@ use super::waiting::take_waiting;
 use crate::context::CancelReason::{self, Dropped, Requested, Shutdown};
 use crate::context::Context;
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority};
+use crate::job::{AWAITED_BY_END, Priority};
 use crate::latch::EXTERNAL;
 use crate::sync::slab;
 use crate::worker::shared::Registry;
@@ -66,7 +66,7 @@ where
 {
     // SAFETY: the table is made for this type, which begins with the header.
     let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
-    header.set_word(NO_TAG | priority.bits());
+    header.set_word(AWAITED_BY_END | priority.bits());
     let head = FutureHead {
         task: TaskHead { header, state: TaskState::claimed() },
         polls: Polls::new(),
