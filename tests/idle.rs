@@ -4,6 +4,7 @@ mod common;
 #[path = "common/cpu.rs"]
 mod cpu;
 
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use common::{
     watchdog,
 };
 use cpu::{MILLISECOND, SETTLE, assert_below, cpu_use_of_a_second};
+use filch::prelude::*;
 use filch::{ThreadPool, ThreadPoolBuilder, join, scope};
 
 fn fib(n: u64) -> u64 {
@@ -87,6 +89,42 @@ fn workers_beside_a_long_task_use_no_cpu() {
         gate.open();
         assert_below(5 * MILLISECOND, used);
     });
+}
+
+#[test]
+fn an_item_of_a_bridge_that_waits_beside_busy_workers_uses_little_cpu() {
+    let _watchdog = watchdog();
+    if is_simulated_without(TIME) {
+        return;
+    }
+    let (pool, gate) = (named_pool(2, "bridge-"), Gate::new());
+    let (held, begun) = (Flag::new(), Flag::new());
+    let (completer, handle) = filch::completer();
+    let handle = Mutex::new(Some(handle));
+    let item = |i| {
+        if i == 0 {
+            begun.raise();
+            handle.lock().unwrap().take().unwrap().join().unwrap();
+        }
+    };
+    let used = thread::scope(|s| {
+        let busy = || {
+            held.raise();
+            gate.wait();
+        };
+        pool.in_place_scope(|tasks| {
+            tasks.spawn(busy);
+            held.hold();
+            let run = || pool.install(|| (0..8).par_bridge().for_each(item));
+            thread::Builder::new().name("bridge-caller".into()).spawn_scoped(s, run).unwrap();
+            begun.hold();
+            let used = cpu_use_of_a_second("bridge-");
+            completer.complete(());
+            gate.open();
+            used
+        })
+    });
+    assert_below(200 * MILLISECOND, used);
 }
 
 /// Makes a worker wait in a task for a stolen fork, and measures the pool meanwhile.

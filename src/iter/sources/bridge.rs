@@ -9,7 +9,7 @@
 //! A worker that finds the token taken looks for it a while longer, and then leaves. It must not
 //! block: the holder may be in a parallel loop that the iterator runs, and need this worker. For
 //! the same reason, a worker that waits while it consumes an item of this bridge does not take
-//! another item of it on top of that wait.
+//! another item of it on top of that wait. If it is called there, it passes the call on.
 //!
 //! # Helpers
 //! A worker that puts the token back after it got an item calls a helper, which is a spawned task,
@@ -24,7 +24,8 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::{hint, iter, mem, ptr};
+use std::time::Duration;
+use std::{hint, iter, mem, ptr, thread};
 
 use crossbeam_utils::CachePadded;
 
@@ -42,6 +43,9 @@ use crate::worker::{Worker, is_simulated};
 const PATIENCE: u64 = 2 * TICKS_PER_MICROSECOND;
 /// How long the iterator may take for a helper's first item if that is to call two.
 const AT_ONCE: u64 = 2 * TICKS_PER_MICROSECOND;
+/// How long a worker keeps a call that it has to pass on, if no other is idle. (A guess: to wake so
+/// often takes a few percent of a processor.)
+const REST: Duration = Duration::from_micros(250);
 
 /// A serial iterator whose items [`par_bridge`](ParallelBridge::par_bridge) shares between threads.
 #[diagnostic::on_unimplemented(
@@ -189,6 +193,10 @@ impl<I: Iterator<Item: Send> + Send, C: UnindexedConsumer<I::Item>> Bridge<'_, I
         if Visit::is_below(&self.counts) {
             let counts = self.counts.load(Ordering::Relaxed);
             if counts & OVER == 0 && counts / WORKING < self.threads {
+                // Else it would take the call again at once.
+                if !is_simulated() && Worker::current().is_some_and(|it| !it.sees_idlers()) {
+                    thread::sleep(REST);
+                }
                 return s.spawn_for_others(move || under(self.limit, || self.work(s)));
             }
             self.counts.fetch_sub(CALLED, Ordering::Relaxed);
