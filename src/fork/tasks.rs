@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, origin_of, tag_of};
+use crate::job::{AWAITED_BY_END, NO_TAG, origin_of, tag_of};
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::sleep::Event;
@@ -35,8 +35,6 @@ pub(super) struct Tasks {
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Option<Event>,
     are_cross_jobs: bool,
-    /// Whether the opener is part of a detached task of another pool.
-    are_of_detached: bool,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
     rare: OnceLock<Box<Rare>>,
@@ -101,7 +99,6 @@ impl Tasks {
             context: opener.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::default(),
             over: opener.is_none().then(|| Event::new(registry.address())),
-            are_of_detached: opener.is_none() && Worker::is_call_of_detached(word, registry),
             are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
             drops,
             rare: OnceLock::new(),
@@ -176,8 +173,10 @@ impl Tasks {
     /// The isolation tag of the tasks. They have one of their own if they are part of a detached
     /// task of another pool, and under `OwnDescendants`, to tell them from the opener's other work.
     fn tag(&self) -> usize {
+        let parent = self.tag.parent();
+        let are_of_detached = self.are_cross_jobs && parent & AWAITED_BY_END != 0;
         match self.registry().settings.wait_policy {
-            WaitPolicy::AnyWork if !self.are_of_detached => self.tag.parent(),
+            WaitPolicy::AnyWork if !are_of_detached => parent,
             _ => self.tag.address(),
         }
     }
