@@ -17,7 +17,7 @@ use super::pace::{BLOCK, Pace, Plan, UNKNOWN};
 use super::source::Source;
 use super::{
     Consumer, Folder, Producer, ProducerCallback, Reducer, UnindexedConsumer, UnindexedProducer,
-    drop_first,
+    drop_first, unwanted,
 };
 use crate::context::{CancelToken, Stop};
 use crate::fork::stopping_token;
@@ -110,8 +110,7 @@ where
 #[inline(always)]
 pub(crate) fn serially<P: Producer, C: Consumer<P::Item>>(producer: P, consumer: C) -> C::Result {
     if consumer.full() {
-        drop(producer);
-        return consumer.into_folder().complete();
+        return unwanted(producer, consumer);
     }
     producer.fold_with(consumer.into_folder()).complete()
 }
@@ -324,8 +323,7 @@ where
 {
     source.begin();
     if consumer.full() {
-        drop(source);
-        return (consumer.into_folder().complete(), pace.block);
+        return (unwanted(source, consumer), pace.block);
     }
     share_forks();
     let mut folder = consumer.into_folder();
@@ -337,13 +335,10 @@ where
         }
         let rest;
         (folder, rest) = source.block(length, folder);
-        source = match rest {
-            Some(rest) if !folder.full() => rest,
-            rest => {
-                drop(rest);
-                return (folder.complete(), pace.block);
-            }
+        let Some(left) = rest.filter(|_| !folder.full()) else {
+            return (folder.complete(), pace.block);
         };
+        source = left;
         let pieces = between_blocks(&mut pace, length, source.len(), &mut before);
         if C::PAUSES && pieces > 1 {
             source = match source.halve(None) {

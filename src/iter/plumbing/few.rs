@@ -16,7 +16,7 @@
 
 use super::pace::{FEW, FIRST_ALONE, UNKNOWN};
 use super::source::Source;
-use super::{Consumer, Folder, Reducer};
+use super::{Consumer, Folder, Reducer, unwanted};
 use crate::fork::{join_on_worker, stopping_token};
 use crate::iter::limit::{Limit, innermost};
 use crate::sim;
@@ -79,8 +79,7 @@ where
     S: Source<C>,
 {
     if consumer.full() {
-        drop(source);
-        return consumer.into_folder().complete();
+        return unwanted(source, consumer);
     }
     source.all(consumer.into_folder(), None).complete()
 }
@@ -95,20 +94,15 @@ where
     source.begin();
     share_forks();
     if consumer.full() {
-        return all(source, consumer);
+        return unwanted(source, consumer);
     }
     let longest = (source.len() / 2).clamp(1, FEW / 2);
     let (mut folder, mut block, mut done) = (consumer.into_folder(), 1, 0);
     while source.len() > block {
         let rest;
         (folder, rest) = source.block(block, folder);
-        source = match rest {
-            Some(rest) if !folder.full() => rest,
-            rest => {
-                drop(rest);
-                return folder.complete();
-            }
-        };
+        let Some(left) = rest.filter(|_| !folder.full()) else { return folder.complete() };
+        source = left;
         done += block;
         if source.len() > 1 && needs_plan(done) {
             let (first, consumer, reducer) = C::pause(folder);

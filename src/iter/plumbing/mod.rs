@@ -41,6 +41,13 @@ pub(crate) fn drop_first<R>(rest: impl Sized, result: R) -> R {
     result
 }
 
+/// Returns the result of a piece whose `items` the consumer does not want: it is full.
+#[inline(always)]
+pub(crate) fn unwanted<T, C: Consumer<T>>(items: impl Sized, consumer: C) -> C::Result {
+    drop(items);
+    consumer.into_folder().complete()
+}
+
 /// Items that can be split at any position.
 pub trait Producer: Send + Sized {
     /// The type of the items.

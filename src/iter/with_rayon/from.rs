@@ -8,7 +8,7 @@ use rayon::iter::{
 use super::Across;
 use crate::iter::IntoParallelIterator;
 use crate::iter::implement::{bridged, parallel};
-use crate::iter::plumbing::Folder;
+use crate::iter::plumbing::unwanted;
 
 /// Makes what has rayon's traits a parallel iterator of this crate.
 ///
@@ -75,8 +75,7 @@ parallel! {
     [I: Theirs] FromRayonUnindexed<I> => I::Item,
     |self, consumer| {
         if consumer.full() {
-            drop(self);
-            return consumer.into_folder().complete();
+            return unwanted(self, consumer);
         }
         // Not by a consumer that wraps this one: then rayon's threads would run the closures behind
         // this, and while they wait for this crate's workers, those would wait for them.
