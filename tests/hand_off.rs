@@ -1129,6 +1129,55 @@ fn check_lock_across_a_join(asks: impl FnOnce(&Arc<ThreadPool>, &ThreadPool)) {
     other.join().unwrap();
 }
 
+/// A task that holds a lock calls another pool, and hands off the core of the only worker. A free
+/// wait of that worker is without the core as well. The spare thread must not begin a job for that
+/// wait which needs the lock: the wait finds its own tasks.
+#[test]
+fn a_lock_may_be_held_across_a_call_to_another_pool() {
+    let _watchdog = watchdog();
+    for _ in 0..10 {
+        let (here, calling) = (Arc::new(pool(1)), pool(1));
+        let called = [(); 3].map(|()| pool(1));
+        let shared = Arc::new((Mutex::new(()), called, [(); 6].map(|()| Flag::new())));
+        let [below, above, holder, other] = [(); 4].map(|()| shared.clone());
+        let flags = &shared.2;
+        // Waits freely. A task on top of it calls a pool.
+        drop(here.spawn(move || {
+            let (_, [first, ..], flags) = &*below;
+            let call = || {
+                flags[0].raise();
+                flags[1].hold();
+            };
+            filch::scope(|s| keep_for_ever(s.spawn(|| first.install(call))));
+            filch::scope(|s| drop(s.spawn(|| flags[4].raise())));
+            flags[5].raise();
+        }));
+        flags[0].hold();
+        // Must not run on top of that call, so it gets the core. It gives the core back in a call
+        // of its own, which ends when the last task above has run.
+        let asked = here.clone();
+        drop(calling.spawn(move || {
+            let (_, [_, second, _], flags) = &*above;
+            asked.install(|| {
+                flags[2].raise();
+                flags[3].hold();
+                second.install(|| flags[4].hold());
+            });
+        }));
+        flags[2].hold();
+        let holder = here.spawn(move || {
+            let _guard = common::lock(&holder.0);
+            holder.1[2].install(|| rest(Duration::from_millis(2)));
+        });
+        let other = here.spawn(move || drop(common::lock(&other.0)));
+        flags[1].raise();
+        rest(Duration::from_millis(1));
+        flags[3].raise();
+        [holder, other].into_iter().for_each(|task| task.join().unwrap());
+        flags[5].hold();
+    }
+}
+
 // ---- Hand-offs in handlers, by members, and in pools that have ended ----
 
 fn plain(threads: usize) -> ThreadPool {

@@ -112,10 +112,9 @@ pub(super) fn broadcast_in<R: Send>(
                 // SAFETY: `parts` and `results` outlive the wait below, which a panic cannot skip;
                 // the handle is dropped here.
                 unsafe {
-                    tasks.spawn(run, |registry, spawner, job, handle| {
+                    tasks.spawn(run, |_, spawner, job, handle| {
                         drop(handle);
-                        Worker::pass_priority(spawner, &job);
-                        registry.workers()[context.index].pinned.push(job);
+                        tasks.pin(spawner, job, context.index);
                     });
                 }
             }

@@ -85,12 +85,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             self.tasks.set_apart(&job);
             registry.queue_injected(job);
         };
-        let run = move || {
-            self.tasks.rejoin();
-            f();
-        };
         // SAFETY: as in `spawn`.
-        unsafe { self.tasks.spawn(run, queue) };
+        unsafe { self.tasks.spawn(f, queue) };
     }
 
     /// Makes a task that some thread submits later. The scope waits for it from now on.
@@ -157,10 +153,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let parts = Arc::new(Parts::new(registry, op));
         BroadcastContext::all(registry).for_each(|context| {
             let own = parts.clone();
-            let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
+            let queue = |_: &Registry, spawner: Option<&Worker>, job, handle| {
                 drop(handle);
-                Worker::pass_priority(spawner, &job);
-                registry.workers()[context.index()].pinned.push(job);
+                self.tasks.pin(spawner, job, context.index());
             };
             // SAFETY: as in `spawn`.
             unsafe { self.tasks.spawn(move || own.run(context), queue) };

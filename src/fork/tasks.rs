@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
 use crate::job::outcome::{self, Payload};
-use crate::job::{AWAITED_BY_END, NO_TAG, origin_of, tag_of};
+use crate::job::{AWAITED_BY_END, NO_TAG, Priority, origin_of, tag_of};
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::sleep::Event;
@@ -29,6 +29,10 @@ pub(super) struct Tasks {
     local: AtomicPtr<Worker>,
     /// The scope's own isolation tag, whose parent is the opener's.
     tag: Tag,
+    /// Whether the tasks have this tag until they begin, and whether they run under it. Otherwise
+    /// they have its parent.
+    is_queued_with_tag: bool,
+    runs_with_tag: bool,
     /// The opener's context, which the tasks have as well. The opener waits for them.
     context: ContextRef,
     count: TaskCount,
@@ -91,15 +95,21 @@ impl Tasks {
     #[inline(always)]
     pub(super) fn new(registry: &Registry, opener: Option<&Worker>, drops: bool) -> Self {
         let word = opener.map_or_else(Worker::current_word, Worker::word);
+        let are_cross_jobs = opener.is_none() && Worker::is_on_other_pools_thread(registry);
+        let are_of_detached = are_cross_jobs && word & AWAITED_BY_END != 0;
+        let owns = registry.settings.wait_policy == WaitPolicy::OwnDescendants;
+        let runs_with_tag = owns || are_of_detached;
         Tasks {
             registry,
             opener: opener.map_or(ptr::null(), ptr::from_ref),
             local: AtomicPtr::new(opener.map_or(ptr::null(), ptr::from_ref).cast_mut()),
             tag: Tag::new(origin_of(word)),
+            is_queued_with_tag: runs_with_tag || opener.is_some() && tag_of(word) == NO_TAG,
+            runs_with_tag,
             context: opener.map_or_else(inherited_context, Worker::inherited_context),
             count: TaskCount::default(),
             over: opener.is_none().then(|| Event::new(registry.address())),
-            are_cross_jobs: opener.is_none() && Worker::is_on_other_pools_thread(registry),
+            are_cross_jobs,
             drops,
             rare: OnceLock::new(),
         }
@@ -137,12 +147,20 @@ impl Tasks {
         let spawner = registry.expect_worker();
         // SAFETY: queued below, in this registry; by the premise the borrows last until `wait` has
         // seen the last task end.
-        let (job, handle) = unsafe { new_task(closure, home, registry, self.tag(), None) };
+        let (job, handle) = unsafe { new_task(closure, home, registry, self.queued_tag(), None) };
         match spawner {
             Some(worker) if self.counts_locally(worker) => self.count.add_local(),
             _ => self.count.add_remote(),
         }
         outcome::run_or_abort(|| queue(registry, spawner, job, handle))
+    }
+
+    /// Pins a task, whose handle is dropped, to the worker `index`. No other worker may run it, so
+    /// its tag need not tell other waits apart.
+    pub(super) fn pin(&self, spawner: Option<&Worker>, job: JobRef, index: usize) {
+        job.set_word(self.tag() | job.priority().bits());
+        Worker::pass_priority(spawner, &job);
+        self.registry().workers()[index].pinned.push(job);
     }
 
     #[inline]
@@ -170,15 +188,18 @@ impl Tasks {
         ptr::eq(worker, self.local.load(Ordering::Relaxed))
     }
 
-    /// The isolation tag of the tasks. They have one of their own if they are part of a detached
+    /// The tag of a task until it begins. If the opener's wait is free, that is the scope's own:
+    /// when the wait counts as restricted (lemma 2 of `worker/hand_off.rs`), it finds the tasks by
+    /// this tag.
+    #[inline]
+    fn queued_tag(&self) -> usize {
+        if self.is_queued_with_tag { self.tag.address() } else { self.tag.parent() }
+    }
+
+    /// The tag that the tasks run under: the opener's, or their own if they are part of a detached
     /// task of another pool, and under `OwnDescendants`, to tell them from the opener's other work.
     fn tag(&self) -> usize {
-        let parent = self.tag.parent();
-        let are_of_detached = self.are_cross_jobs && parent & AWAITED_BY_END != 0;
-        match self.registry().settings.wait_policy {
-            WaitPolicy::AnyWork if !are_of_detached => parent,
-            _ => self.tag.address(),
-        }
+        if self.runs_with_tag { self.tag.address() } else { self.tag.parent() }
     }
 
     /// Gives a new task the scope's own tag until it begins, so that no other restricted wait may
@@ -186,15 +207,6 @@ impl Tasks {
     pub(super) fn set_apart(&self, job: &JobRef) {
         if tag_of(self.tag()) != NO_TAG {
             job.set_word(self.tag.address() | job.priority().bits());
-        }
-    }
-
-    /// Called by a task that was set apart as it begins: what it runs has the other tasks' tag.
-    pub(super) fn rejoin(&self) {
-        let worker = Worker::current().filter(|it| it.tag() == self.tag.address());
-        // (The worker resets its tag when the task ends.)
-        if let Some(worker) = worker {
-            worker.enter_tag(self.tag());
         }
     }
 
@@ -247,7 +259,8 @@ impl Wait for Tasks {
         self.local.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// The tag of tasks that are set apart. (The waiting opener may run the others by its own tag.)
+    /// The tag of tasks that have the scope's own. (The waiting opener may run the others by its
+    /// own tag.)
     fn tag(&self) -> Option<usize> {
         Some(self.tag.address())
     }
@@ -273,6 +286,17 @@ impl Home for ScopeHome {
     fn context(self) -> ContextRef {
         // SAFETY: the scope waits for the task.
         unsafe { (*self.tasks).context }
+    }
+
+    #[inline]
+    fn detached_begins(self, worker: &Worker) {
+        // SAFETY: as in `context`.
+        let tasks = unsafe { &*self.tasks };
+        let word = worker.word();
+        // (The worker resets its tag when the task ends.)
+        if tag_of(word) == tasks.tag.address() && !tasks.runs_with_tag {
+            worker.set_word(tasks.tag.parent() | Priority::bits_of(word));
+        }
     }
 
     #[inline]

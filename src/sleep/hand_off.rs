@@ -101,12 +101,8 @@ impl Sleep {
         if self.state(core) != RESTRICTED {
             return false;
         }
-        // The caller may need any job, also one that a worker in a restricted wait must not run. So
-        // it does not keep the core from such a wait.
-        let is_next = |it: &Arc<CoreThread>| {
-            let has_looked = list.off_core.iter().any(|(other, _)| Arc::ptr_eq(other, it));
-            !has_looked || thread.needs_any && !it.needs_any
-        };
+        let is_next =
+            |it: &Arc<CoreThread>| !list.off_core.iter().any(|(other, _)| Arc::ptr_eq(other, it));
         let Some(at) = list.threads[core].waiting.iter().rposition(is_next) else { return false };
         // First, so that no publisher misses a caller who is on its way from one list to the other.
         list.off_core.push((thread.clone(), tags));

@@ -109,8 +109,8 @@
 //!    `a_cross_job_finds_a_worker_that_waits_for_another_pool`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
-//!    thread without a core blocks, or is in a free or an external wait, or if a thread of another
-//!    pool joins a future, since such a thread may need the job. The last worker to enter a
+//!    thread without a core blocks or is in an external wait, or if a thread of another pool joins
+//!    a future, since such a thread may need the job. The last worker to enter a
 //!    restricted wait looks for any work in step 2. A publisher from outside wakes one of the
 //!    workers in (c), as does a thread that begins to join a future, and that worker hands off its
 //!    core. A worker that publishes need not wake any, since it looks for work itself before it

@@ -65,8 +65,8 @@ pub(crate) struct Sleep {
     /// sentry that resigns before long.)
     pub(super) enough: AtomicUsize,
     /// For how many threads any job of this pool may be the one that they need: those without a
-    /// core that block, or are in external or free waits, which are counted under the list's lock,
-    /// and those of other pools that join a future of this one.
+    /// core that block or are in external waits, which are counted under the list's lock, and those
+    /// of other pools that join a future of this one.
     pub(super) needing_any: AtomicUsize,
     pub(super) list: Mutex<List>,
     /// The generation of the pool. In another one, its workers do not exist.

@@ -130,6 +130,7 @@ where
             Self::free(this.cast());
             closure
         };
+        home.detached_begins(worker);
         let context = home.context();
         if let Some(reason) = home.cancelled(context, worker.registry()) {
             return drop_stopped(take(), home, reason, worker);

@@ -17,6 +17,10 @@ pub(crate) trait Home: Copy {
     /// The context of the task, which is alive until `task_ended` is called.
     fn context(self) -> ContextRef;
 
+    /// A task without a handle begins, or is dropped because it is cancelled. The home sets the
+    /// isolation tag under which the task runs, if the tag that the task was queued with differs.
+    fn detached_begins(self, _worker: &Worker) {}
+
     /// Returns why the task is to be dropped, not run, if the token of its `context` is cancelled
     /// or its pool was shut down.
     fn cancelled(self, context: ContextRef, registry: &Registry) -> Option<CancelReason>;

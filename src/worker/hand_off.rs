@@ -31,19 +31,20 @@
 //!    hands the core off. A holder that is about to sleep announces that, and then checks whether
 //!    the core is wanted. Models: `a_thread_that_wants_its_core_back_gets_it`,
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
-//! 2. *No unrelated job keeps a core from a thread in a restricted wait.* Such a job could need a
+//! 2. *No unrelated job keeps a core from a thread that waits without it.* Such a job could need a
 //!    lock that the thread's task holds. As long as such a thread is off its core, the threads that
 //!    have the core run only cross-pool jobs and pinned jobs at the bottom of their stacks, under
 //!    tags of their own, and then pass the core on to a thread that waits. Free waits on the core
 //!    run no unrelated job either. (A thread whose wait is over counts as one that wants its core
-//!    back before it stops counting as one that waits.) There are two exceptions. `yield_now` runs
-//!    any job. And if a waiter has handed off its core because some thread may need any job
-//!    (`HandOffFor::AnyJob`: lemma 6 of `sleep/mod.rs`), the spare thread runs any job.
+//!    back before it stops counting as one that waits.) There are three exceptions. `yield_now`
+//!    runs any job. A thread in an external wait may need any job. And if a waiter has handed off
+//!    its core because some thread may need any job (`HandOffFor::AnyJob`: lemma 6 of
+//!    `sleep/mod.rs`), the spare thread runs any job.
 //! 3. *A thread off its core is woken if its wait is over.* It registers as off before it probes
 //!    its wait, and the thread that ends the wait takes the lock.
 //!
-//!    *It is also woken for a job that only it may run.* A thread in a restricted wait that hands
-//!    off its core may not have seen all jobs. It gets the core back before a holder sleeps in a
+//!    *It is also woken for a job that only it may run.* A thread in a wait that hands off its core
+//!    may not have seen all jobs. It gets the core back before a holder sleeps in a
 //!    restricted wait, since that holder *swaps* with it ([`Worker::swap`]): the holder announces
 //!    that it sleeps, sees no job, and stays announced while it gives the core away. So a job wakes
 //!    the former holder as if it slept with the core (lemma 4 of `sleep/mod.rs`), and it takes the
@@ -200,8 +201,7 @@ impl Worker {
     }
 
     fn thread_in(&self, wait: &impl Wait, purpose: HandOffFor) -> Arc<CoreThread> {
-        let may_need_any = self.waits_freely() || wait.is_external();
-        let needs_any = may_need_any && !wait.is_for_other_pool() && !wait.done();
+        let needs_any = wait.is_external() && !wait.done();
         let for_any = purpose == HandOffFor::AnyJob;
         CoreThread::in_wait(self.index, wait.address(), needs_any, for_any)
     }

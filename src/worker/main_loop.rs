@@ -136,8 +136,8 @@ impl Worker {
         self.tasks.in_order
     }
 
-    /// Whether a wait for a task of this pool may run any other: it is free, and no thread whose
-    /// wait is not has handed off this core.
+    /// Whether a wait for a task of this pool may run any other: it is free, and no other thread
+    /// waits without this core.
     pub(crate) fn may_run_any_task(&self) -> bool {
         self.waits_freely() && !self.sleep().is_awaited(self.index)
     }
@@ -166,6 +166,7 @@ impl Worker {
         outer
     }
 
+    #[inline]
     pub(crate) fn set_word(&self, word: usize) {
         self.tag.store(word, Ordering::Relaxed);
     }

@@ -9,8 +9,8 @@ use crate::job::{NO_TAG, Priority, outcome, tag_of};
 use crate::latch::Wait;
 use crate::sync::Ordering;
 
-/// How many jobs may be on one stack before the next one without a tag gets a tag of its own. (A
-/// guess.)
+/// How many jobs may be on one stack before the next one on a frame without a tag gets a tag of its
+/// own. (A guess.)
 pub(super) const MOST_STACKED: u32 = 16;
 
 impl Worker {
@@ -108,8 +108,9 @@ impl Worker {
         let context = self.context();
         self.set_context(ptr::null());
         let is_foreign = |job: &JobRef| match job.tag() {
-            NO_TAG => jobs > MOST_STACKED || tag != NO_TAG,
-            other => tag != NO_TAG && other != tag && !is_awaited(job),
+            _ if tag == NO_TAG => jobs > MOST_STACKED,
+            NO_TAG => true,
+            other => other != tag && !is_awaited(job),
         };
         loop {
             if is_foreign(&job) {

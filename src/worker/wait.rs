@@ -4,7 +4,7 @@
 //! A wait is one of three kinds:
 //! - *Free*: it may run any job. The worker first takes its own tasks, then pinned jobs, then a
 //!   fork of the worker that runs what it waits for (*leapfrogging*), then others. (The wait counts
-//!   as restricted while a thread in a restricted wait is off this core: lemma 2 of `hand_off.rs`.)
+//!   as restricted while another thread waits without this core: lemma 2 of `hand_off.rs`.)
 //! - *Restricted*: it may run only jobs with the isolation tag that the worker runs under at that
 //!   point (`job::Header`). A wait for a task's handle may also run that task, and the jobs whose
 //!   tag is that task. The wait at the end of a scope may also run the tasks that
@@ -36,8 +36,8 @@
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
 //! or part of what A waits for. A job gets a tag of its own in three cases:
-//! - It has no tag, and more than `MOST_STACKED` jobs are on top of each other. From there on the
-//!   stack grows only by the recursion of that job's own work.
+//! - It runs on top of a frame without a tag, and more than `MOST_STACKED` jobs are on top of each
+//!   other. From there on the stack grows only by the recursion of that job's own work.
 //! - It runs on top of a task with a tag without being part of that task: `yield_now` runs it, or
 //!   the core cannot be handed off for it. With its old tag, its waits might run a job that waits
 //!   for that task.
@@ -59,14 +59,14 @@
 //!    - A job of the waiter's own pool, if the waiter has its core: the waiter itself can run it.
 //!      A worker that waits for another pool reinjects its own tasks before it sleeps.
 //!    - A job of the waiter's own pool, if the waiter is without its core: another thread wanted
-//!      the core back, or has it for a cross-pool job. If the wait is restricted, the waiter gets
-//!      the core and runs the job itself (lemma 3 of `hand_off.rs`). If it is free, the waiter may
-//!      need any job. While there is such a waiter, spare threads run any job; and if all workers
-//!      are in restricted waits and there is work, one of them hands off its core to a thread that
-//!      does the work. The same holds while a thread without its core is in `blocking`, or a
-//!      thread of another pool joins a future of this one.
+//!      the core back, or has it for a cross-pool job. The waiter gets the core and runs the job
+//!      itself (lemma 3 of `hand_off.rs`). It knows the job by its address or its tag. The tasks of
+//!      a scope whose wait is free have the scope's own tag for that until they begin.
 //!    - An external wait may need any job. If it is free, it runs any. If not, the waiter hands off
-//!      its core. Model: `a_job_that_completes_finds_a_worker`.
+//!      its core. Model: `a_job_that_completes_finds_a_worker`. While there is such a waiter, spare
+//!      threads run any job; and if all workers are in restricted waits and there is work, one of
+//!      them hands off its core to a thread that does the work. The same holds while a thread
+//!      without its core is in `blocking`, or a thread of another pool joins a future of this one.
 //! 4. *Waits between pools do not deadlock.* By 3, a wait that is never over is for a job that has
 //!    begun and waits in turn. As in 1 and 2, such waits form no cycle.
 //!
@@ -88,8 +88,8 @@
 //! - a task that has handed off its core, if a job that runs on the core meanwhile blocks, by a
 //!   lock or a channel, until the task goes on. Such a job may be a pinned or a cross-pool job, one
 //!   that goes on after `blocking`, or one that `yield_now` runs. It may be any job if the wait is
-//!   external, or if all workers are in restricted waits and a thread without a core or of another
-//!   pool may need the job;
+//!   external, or if all workers are in restricted waits while a thread is in `blocking`, in an
+//!   external wait without its core, or in another pool where it joins a future of this one;
 //! - at the limit of spare threads, a thread without its core, if all workers are in
 //!   restricted waits: no core can be handed off for the job that the thread waits for (lemma 3);
 //! - with `OwnDescendants`, a cross-pool job of a pool whose workers all wait for that pool;
