@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 
 use common::{
-    CALLERS, Gate, OWN_THREADS, STACKS, alone, any_wait_builder, boom, failed_with,
-    is_simulated_without, one_a_seed, sized, thread_count, threads_return_to, watchdog,
+    CALLERS, Gate, OWN_THREADS, alone, any_wait_builder, boom, failed_with, is_simulated_without,
+    one_a_seed, sized, thread_count, threads_return_to, watchdog,
 };
 use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
@@ -18,6 +18,11 @@ use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, Wai
 /// not fit on a stack. `ci/long` runs the larger number.
 fn links() -> u64 {
     sized(if cfg!(debug_assertions) { 40_000 } else { 100_000 }, 100) as u64
+}
+
+/// As `links`, but in a simulation still so many that they need further stacks.
+fn many_links() -> u64 {
+    links().max(5_000)
 }
 
 fn settings() -> Vec<(usize, TaskOrder, WaitPolicy)> {
@@ -182,9 +187,6 @@ fn a_chain_that_alternates_between_two_pools_ends() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(STACKS) {
-        return;
-    }
     alone("a_chain_that_alternates_between_two_pools_ends", || {
         for (threads, pools) in (1..).zip(&POOLS) {
             let pools = pools.get_or_init(|| [(); 2].map(|()| common::pool(threads)));
@@ -215,12 +217,9 @@ fn thread_locals_of_further_stacks_may_call_the_pool() {
     }
 
     let _watchdog = watchdog();
-    if is_simulated_without(STACKS) {
-        return;
-    }
     alone("thread_locals_of_further_stacks_may_call_the_pool", || {
         let pool = POOL.get_or_init(|| common::pool(1));
-        assert_eq!(pool.install(|| link(links())), links());
+        assert_eq!(pool.install(|| link(many_links())), many_links());
     });
 }
 
@@ -267,7 +266,7 @@ fn one_worker() -> ThreadPoolBuilder {
 fn tasks_on_further_stacks_are_the_workers() {
     let _watchdog = watchdog();
     let pool = one_worker().build().unwrap();
-    let theirs = nested(&pool, links(), || {
+    let theirs = nested(&pool, many_links(), || {
         assert_eq!(filch::current_thread_index(), Some(0));
         assert_eq!(filch::current_num_threads(), 1);
         let (a, b) = filch::join(|| filch::spawn(|| 1).join().unwrap(), || 2);
@@ -281,15 +280,12 @@ fn a_panic_leaves_a_chain_that_goes_through_several_stacks() {
     let _watchdog = watchdog();
     let pool = one_worker().build().unwrap();
     // A quarter of the links, since unwinding takes long in a debug build.
-    assert_eq!(failed_with(nested(&pool, links() / 4, || boom(3))), 3);
+    assert_eq!(failed_with(nested(&pool, many_links() / 4, || boom(3))), 3);
 }
 
 #[test]
 fn the_threads_of_further_stacks_end_with_the_chain_that_needed_them() {
     let _watchdog = watchdog();
-    if is_simulated_without(STACKS) {
-        return;
-    }
     alone("the_threads_of_further_stacks_end_with_the_chain_that_needed_them", || {
         let (started, exited) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (starts, exits) = (started.clone(), exited.clone());
@@ -301,7 +297,8 @@ fn the_threads_of_further_stacks_end_with_the_chain_that_needed_them() {
             .unwrap();
         let before = pool.install(thread_count);
         let theirs = started.clone();
-        let most = nested(&pool, links(), move || (thread_count(), theirs.load(Ordering::SeqCst)));
+        let most =
+            nested(&pool, many_links(), move || (thread_count(), theirs.load(Ordering::SeqCst)));
         let (most, handled) = most.unwrap();
         assert!(most > before && handled > 1, "{before:?} threads became {most:?}");
         assert!(most < before.map(|threads| threads + 8), "{before:?} threads became {most:?}");
@@ -327,9 +324,6 @@ fn use_up(depth: usize, then: &mut dyn FnMut()) {
 #[test]
 fn a_start_handler_calls_a_gang_on_a_further_stack() {
     let _watchdog = watchdog();
-    if is_simulated_without(STACKS) {
-        return;
-    }
     let left = Arc::new(AtomicUsize::new(0));
     let calls = left.clone();
     // The handler is also called when the two workers start.

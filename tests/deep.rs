@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::thread;
 
 use common::{
-    CALLERS, Flag, Gate, STACKS, alone, alone_counting_threads, boom, builder, caught, failed_with,
+    CALLERS, Flag, Gate, alone, alone_counting_threads, boom, builder, caught, failed_with,
     is_simulated_without, pool, sized, threads_return_to, watchdog,
 };
 use filch::{Scope, ThreadPool};
@@ -501,9 +501,6 @@ fn foreign_work_piles_up_to_a_limit_on_a_worker_that_waits() {
 #[test]
 fn foreign_work_in_waits_has_as_much_stack_as_it_needs() {
     let _watchdog = watchdog();
-    if is_simulated_without(STACKS) {
-        return;
-    }
     // Together, the tasks use five times the stack of a worker.
     Chain::run(10 * (2 << 20) / MOST_STACKED / 2);
 }

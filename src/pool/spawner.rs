@@ -150,7 +150,8 @@ impl ThreadBuilder {
         let starts_parked = registry.starts_parked();
         let me = CoreThread::at_bottom(self.index, !starts_parked);
         self.own = registry.thread_runs().then(|| me.clone());
-        let thread = registry.start_thread(self.name.clone(), move || self.run())?;
+        let (name, stack_size) = (self.name.clone(), self.stack_size);
+        let thread = registry.start_thread(name, stack_size, move || self.run())?;
         if starts_parked {
             registry.sleep().park_new(&me);
         }

@@ -125,9 +125,9 @@ impl Registry {
     pub(crate) fn start_thread(
         &self,
         name: String,
+        stack_size: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<Thread> {
-        let stack_size = self.settings.stack_size;
         match self.simulation() {
             Some(simulation) => {
                 let looks = self.handlers.start.is_none() && self.handlers.park.is_none();
@@ -222,7 +222,7 @@ impl Registry {
         // Relaxed: it publishes nothing but the number.
         let relaxed = Ordering::Relaxed;
         count.fetch_update(relaxed, relaxed, one_more).map_err(|_| io::ErrorKind::QuotaExceeded)?;
-        let started = self.start_thread(self.name(index), body);
+        let started = self.start_thread(self.name(index), self.settings.stack_size, body);
         let started = started.inspect_err(|_| _ = count.fetch_sub(1, relaxed))?;
         self.threads.lock().spare.push(started);
         Ok(())

@@ -73,13 +73,13 @@ impl Worker {
         self.in_place.from.get().abs_diff(here) < self.in_place.room.get()
     }
 
-    /// Calls `run` on the next stack, or here if this thread is simulated, or if no thread can be
-    /// started for it.
+    /// Calls `run` on the next stack, or here if no thread can be started for it.
     #[cold]
     #[inline(never)]
     fn run_above(&self, run: impl FnOnce()) {
-        // Another thread could not use this thread's deterministic pools: this thread has the turn.
-        if sim::takes_turns() {
+        // A thread of a pool that is not simulated could not use the deterministic pools of the
+        // calling thread.
+        if sim::takes_turns() && !self.registry().is_simulated() {
             return run();
         }
         let below = self.in_place.take();
@@ -124,7 +124,7 @@ fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
     };
     let stack_size = worker.stack_size().checked_add(room)?;
     let name = registry.name(worker.index());
-    FurtherStack::start(name, stack_size, body).ok()
+    FurtherStack::start(registry, name, stack_size, body).ok()
 }
 
 /// The body of the thread. While the thread acts as the worker, the one below waits.

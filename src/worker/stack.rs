@@ -1,12 +1,14 @@
 //! A further stack: a thread that runs what another thread tells it, while that one waits.
 
 use std::cell::Cell;
-use std::io;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::{io, mem};
 
+use super::shared::Registry;
 use crate::job::outcome;
 use crate::os::generation::Generation;
 use crate::os::thread::Thread;
+use crate::sync::{Mutex, Parker};
 
 /// The state of the jobs that run in place on the present stack.
 #[derive(Default)]
@@ -41,17 +43,25 @@ impl InPlace {
 
 /// A thread with a further stack. When this is dropped, it stops acting as the worker, and ends.
 pub(super) struct FurtherStack {
-    /// Set until it is dropped, like `thread`.
-    calls: Option<Sender<Call>>,
-    done: Receiver<()>,
+    calls: Arc<Calls>,
+    /// Taken when it is dropped.
     thread: Option<Thread>,
     generation: Generation,
 }
 
-/// What the thread is to do, and how it says that it has done that.
+/// What the thread is to do next. The thread parks in `above` until it is told, and the one below in
+/// `below` until that is done.
 pub(super) struct Calls {
-    calls: Receiver<Call>,
-    done: Sender<()>,
+    next: Mutex<Next>,
+    above: Parker,
+    below: Parker,
+}
+
+enum Next {
+    /// The thread has done what it was told.
+    Nothing,
+    Call(Call),
+    End,
 }
 
 /// A closure in the frame of the caller, which waits until the thread has called it.
@@ -62,27 +72,36 @@ pub(super) struct Call(*mut dyn FnMut());
 unsafe impl Send for Call {}
 
 impl FurtherStack {
-    /// Starts a thread that calls `serve`, which takes its orders from the `Calls`.
+    /// Starts a thread of the pool that calls `serve`, which takes its orders from the `Calls`.
     pub(super) fn start(
+        registry: &Registry,
         name: String,
         stack_size: usize,
         serve: impl FnOnce(&Calls) + Send + 'static,
     ) -> io::Result<Self> {
-        let ((calls, theirs), (their_done, done)) = (mpsc::channel(), mpsc::channel());
-        let theirs = Calls { calls: theirs, done: their_done };
+        let next = Mutex::new(Next::Nothing);
+        let calls = Arc::new(Calls { next, above: Parker::new(), below: Parker::new() });
+        let theirs = calls.clone();
         let body = move || outcome::run_or_abort(|| serve(&theirs));
-        let thread = Some(Thread::start(name, Some(stack_size), body)?);
-        Ok(FurtherStack { calls: Some(calls), done, thread, generation: Generation::current() })
+        let thread = Some(registry.start_thread(name, Some(stack_size), body)?);
+        Ok(FurtherStack { calls, thread, generation: Generation::current() })
     }
 
     /// Lets the thread call `run`, and waits until it has.
     pub(super) fn call(&self, run: &mut (dyn FnMut() + '_)) {
         let run: *mut (dyn FnMut() + '_) = run;
         // SAFETY: only the lifetime differs; this call waits until the thread has stopped using it.
-        let run = unsafe { std::mem::transmute::<*mut (dyn FnMut() + '_), *mut dyn FnMut()>(run) };
+        let run = unsafe { mem::transmute::<*mut (dyn FnMut() + '_), *mut dyn FnMut()>(run) };
+        self.tell(Next::Call(Call(run)));
+    }
+
+    fn tell(&self, next: Next) {
         self.generation.abort_if_past();
-        let told = self.calls.as_ref().is_some_and(|calls| calls.send(Call(run)).is_ok());
-        assert!(told && self.done.recv().is_ok(), "a further stack serves until it is dropped");
+        *self.calls.next.lock() = next;
+        self.calls.above.unpark();
+        while !matches!(*self.calls.next.lock(), Next::Nothing) {
+            self.calls.below.park();
+        }
     }
 }
 
@@ -91,19 +110,26 @@ impl Drop for FurtherStack {
         self.generation.abort_if_past();
         // Detached, since destructors of its thread-locals may call the pool and need this worker.
         drop(self.thread.take());
-        drop(self.calls.take());
-        let _ = self.done.recv();
+        self.tell(Next::End);
     }
 }
 
 impl Calls {
     /// Waits for the next closure to run. Returns `None` at the end.
     pub(super) fn next(&self) -> Option<Call> {
-        self.calls.recv().ok()
+        loop {
+            match *self.next.lock() {
+                Next::Call(call) => return Some(call),
+                Next::End => return None,
+                Next::Nothing => {}
+            }
+            self.above.park();
+        }
     }
 
     pub(super) fn done(&self) {
-        let _ = self.done.send(());
+        *self.next.lock() = Next::Nothing;
+        self.below.unpark();
     }
 }
 

@@ -268,8 +268,6 @@ pub fn is_simulated_without(what: &str) -> bool {
 pub const CALLERS: &str = "callers on other threads";
 /// What simulated pools lack: they start all threads of their workers themselves.
 pub const OWN_THREADS: &str = "threads of the user's as workers";
-/// What simulated pools lack: their waits use one stack.
-pub const STACKS: &str = "further stacks";
 /// What simulated pools lack: a worker that waits in a channel keeps its turn.
 pub const CHANNELS: &str = "channels that block";
 /// What simulated pools lack: time passes only between their steps.
