@@ -10,13 +10,17 @@
 //! the second time. In a program without a fault, it also fails if something panics or is
 //! cancelled, or if a task is not run. `ci/asan` runs the tests as well.
 //!
+//! `locks` has programs of another kind, whose tasks hold locks over their waits.
+//!
 //! `FILCH_TEST_PROGRAMS` sets how many programs run, or which ones: `1000`, or `57..58`.
 
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+mod locks;
 mod program;
 
+use std::fmt::Debug;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
@@ -85,19 +89,24 @@ fn call(run: &Arc<Run>, program: &Program, pool: &ThreadPool, caller: u64) {
 }
 
 /// Runs a program on a new thread. When the thread ends, so does everything that it has built.
-/// Waits for all drops.
-fn check(program: Program) -> Ended {
-    let program = Arc::new(program);
+fn in_time<T: Send + 'static>(what: &impl Debug, run: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
-    let running = program.clone();
-    let thread = thread::spawn(move || sender.send(run(&running)));
+    let thread = thread::spawn(move || sender.send(run()));
     let ended = receiver.recv_timeout(time_limit() / 2);
     if let Err(mpsc::RecvTimeoutError::Timeout) = ended {
-        say(&format!("this program hangs: {program:#?}\n{}", filch::dump()));
+        say(&format!("this program hangs: {what:#?}\n{}", filch::dump()));
         std::process::abort();
     }
-    let Ok(ended) = ended else { panic!("{program:#?}\n{:?}", thread.join()) };
+    let Ok(ended) = ended else { panic!("{what:#?}\n{:?}", thread.join()) };
     _ = thread.join();
+    ended
+}
+
+/// Runs a program. Waits for all drops.
+fn check(program: Program) -> Ended {
+    let program = Arc::new(program);
+    let running = program.clone();
+    let ended = in_time(&program, move || run(&running));
     let Program { seed, fault, .. } = *program;
     let what = format!("all values of program {seed}, {fault:?}, are dropped");
     eventually(&what, || ended.run.ledger.is_balanced());
@@ -129,6 +138,22 @@ fn programs_hold_on_normal_pools() {
 #[test]
 fn programs_hold_on_deterministic_pools() {
     attack(true, programs(8));
+}
+
+fn hold_locks(is_simulated: bool, programs: Range<u64>) {
+    for seed in programs {
+        in_time(&format!("locks {seed}"), move || locks::run(seed, is_simulated));
+    }
+}
+
+#[test]
+fn tasks_hold_locks_over_waits_on_normal_pools() {
+    hold_locks(false, programs(60));
+}
+
+#[test]
+fn tasks_hold_locks_over_waits_on_deterministic_pools() {
+    hold_locks(true, programs(120));
 }
 
 fn programs(default: u64) -> Range<u64> {
