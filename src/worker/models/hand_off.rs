@@ -11,7 +11,7 @@ fn check_spare(publish: fn(&Pool, JobRef)) {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
         publish(&pool, setter(&pool, NO_TAG, 0, &latch));
-        assert!(pool.worker(0).wait_off_core(&*latch, HandOffFor::AnyJob));
+        assert!(pool.worker(0).wait_off_core(&External(&latch), HandOffFor::AnyJob));
         pool.worker(0).give_back();
         pool.end();
     });
@@ -49,7 +49,7 @@ fn a_thread_that_wants_its_core_back_gets_it() {
             set(&theirs_too, 0, &theirs.0);
             worker.wait_until(&theirs.1);
         }));
-        assert!(pool.worker(0).wait_off_core(&latches.0, HandOffFor::AnyJob));
+        assert!(pool.worker(0).wait_off_core(&External(&latches.0), HandOffFor::AnyJob));
         set(&pool, 0, &latches.1);
         pool.worker(0).give_back();
         pool.end();

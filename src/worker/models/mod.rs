@@ -53,6 +53,27 @@ fn set(pool: &Pool, waiter: usize, latch: &Latch) {
     }
 }
 
+/// A wait for a latch that any job may set.
+struct External<'l>(&'l Latch);
+
+impl Wait for External<'_> {
+    fn done(&self) -> bool {
+        self.0.done()
+    }
+
+    fn register_waker(&self) -> bool {
+        self.0.register_waker()
+    }
+
+    fn is_external(&self) -> bool {
+        true
+    }
+
+    fn address(&self) -> usize {
+        self.0.address()
+    }
+}
+
 /// A job of `tag` that sets such a latch.
 fn setter(pool: &Pool, tag: usize, waiter: usize, latch: &Arc<Latch>) -> JobRef {
     let (theirs, latch) = (pool.clone(), latch.clone());
