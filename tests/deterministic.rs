@@ -19,6 +19,29 @@ fn pool(threads: usize, seed: u64) -> ThreadPool {
     ThreadPoolBuilder::new().num_threads(threads).deterministic(seed).build().unwrap()
 }
 
+fn points(count: u64) {
+    (0..count).for_each(|_| schedule_point());
+}
+
+fn raise(flag: &AtomicBool) {
+    flag.store(true, Ordering::Relaxed);
+}
+
+fn until(flag: &AtomicBool) {
+    while !flag.load(Ordering::Relaxed) {
+        schedule_point();
+    }
+}
+
+fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
+    loop {
+        if let Ok(guard) = lock.try_lock() {
+            return guard;
+        }
+        schedule_point();
+    }
+}
+
 /// Which worker did what, in order.
 #[derive(Default)]
 struct Trace(Mutex<Vec<(usize, u32)>>);
@@ -949,23 +972,99 @@ fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
     }
 }
 
+/// In a pool of one worker, a task on top of a wait for another pool spawns a task for a scope whose
+/// thread has looked for tasks, and waits without the core. The other pool waits for that scope.
+#[test]
+fn a_wait_for_another_pool_calls_a_thread_for_tasks_that_it_leaves() {
+    let _watchdog = watchdog();
+    for seed in 0..40 {
+        let [here, other, third] = [(); 3].map(|()| pool(1, seed));
+        let [begun, is_back, asked, runs] = [const { AtomicBool::new(false) }; 4];
+        let inner = || {
+            filch::scope(|s| {
+                let task = || {
+                    raise(&runs);
+                    third.install(|| points(150));
+                    s.spawn_fifo(|| ());
+                };
+                third.install(|| {
+                    points(100);
+                    s.spawn_fifo(task);
+                    until(&runs);
+                });
+            });
+        };
+        here.in_place_scope(|s| {
+            s.spawn(|| {
+                filch::blocking(|| until(&begun));
+                raise(&is_back);
+                until(&asked);
+                points(seed % 20);
+            });
+            points(50);
+            here.install(|| {
+                other.install(|| {
+                    raise(&begun);
+                    until(&is_back);
+                    raise(&asked);
+                    here.install(inner);
+                });
+            });
+        });
+    }
+}
+
+/// A task holds a lock over a call to another pool, and has handed off the core since a thread in
+/// `blocking` might need any job. That thread goes on, and then takes a scope's task that the other
+/// pool has spawned. In its waits, that task must not run one that needs the lock.
+#[test]
+fn a_scoped_task_from_another_pool_runs_no_other_job_on_a_core_that_was_handed_off() {
+    let _watchdog = watchdog();
+    for seed in 0..40 {
+        let [here, other] = &[(); 2].map(|()| pool(1, seed));
+        let lock = &Mutex::new(());
+        let [works, is_back, sent, runs] = &[const { AtomicBool::new(false) }; 4];
+        here.in_place_scope(|outer| {
+            outer.spawn(|| {
+                filch::blocking(|| until(works));
+                raise(is_back);
+                until(sent);
+            });
+            let nested = move || {
+                filch::scope(|s| {
+                    s.spawn_fifo(|| ());
+                    outer.spawn_fifo(move || {
+                        raise(runs);
+                        drop(locked(lock));
+                    });
+                });
+                raise(runs);
+            };
+            outer.spawn(move || {
+                filch::scope(|s| {
+                    std::mem::forget(s.spawn(move || {
+                        let _guard = locked(lock);
+                        other.install(|| {
+                            until(is_back);
+                            s.spawn_fifo(nested);
+                            raise(sent);
+                            until(runs);
+                        });
+                    }));
+                });
+            });
+            points(200 + seed);
+            outer.spawn(|| raise(works));
+        });
+    }
+}
+
 /// A task holds a lock over a join, off its core. Its join ends while a free wait on the core, of a
 /// task that was in `blocking`, looks for a job. That wait must find none that needs the lock: the
 /// first task would not get its core back.
 #[test]
 fn no_unrelated_job_begins_while_a_task_takes_its_core_back() {
     let _watchdog = watchdog();
-    fn points(count: u32) {
-        (0..count).for_each(|_| schedule_point());
-    }
-    fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
-        loop {
-            if let Ok(guard) = lock.try_lock() {
-                return guard;
-            }
-            schedule_point();
-        }
-    }
     for seed in 0..500 {
         let pool = pool(2, seed);
         let lock = Arc::new(Mutex::new(()));

@@ -307,10 +307,10 @@ impl Worker {
         self.sees_own_work() || self.others().any(Worker::shows_work)
     }
 
-    /// Reinjects this worker's tasks, since it is about to wait and will not run them.
+    /// Reinjects this worker's tasks, since it is about to wait and will not run them: that calls
+    /// waiters without the core. (In a pool of one, the next holder finds them.)
     pub(super) fn reinject_tasks(&self) {
-        // (In a pool of one worker, the next holder of the core finds them.)
-        while self.registry().workers().len() > 1 {
+        while self.registry().workers().len() > 1 || self.threads_off() > 0 {
             match self.newest_of_any() {
                 Some(empty) if empty.is_empty() => self.run_apart(|| self.execute(empty)),
                 Some(job) => self.registry().queue_injected(job),

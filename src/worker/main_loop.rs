@@ -70,7 +70,7 @@ impl Worker {
             self.forks.rewind();
         }
         self.jobs.store(1, Ordering::Relaxed);
-        if is_apart && job.tag() == NO_TAG {
+        if is_apart {
             self.execute_isolated(job);
         } else {
             self.set_word(job.word());
