@@ -475,6 +475,8 @@ fn settings_that_deterministic_pools_cannot_have_are_refused() {
         refused.kind(),
         BuildErrorKind::Deterministic { setting: "build_global", .. }
     ));
+    let told = refused.to_string();
+    assert!(told.contains("accepted: the environment variable FILCH_SEED"), "{told}");
     let refused = ThreadPoolBuilder::new().deterministic(1).turn_limit(Duration::ZERO).build();
     assert!(matches!(refused.unwrap_err().kind(), BuildErrorKind::InvalidTurnLimit));
     let huge = ThreadPoolBuilder::new().num_threads(1).deterministic(1).stack_size(usize::MAX);
@@ -485,7 +487,8 @@ fn settings_that_deterministic_pools_cannot_have_are_refused() {
         refused.kind(),
         BuildErrorKind::Deterministic { setting: "spawn_handler", .. }
     ));
-    assert!(refused.to_string().contains("deterministic"), "{refused}");
+    let told = refused.to_string();
+    assert!(told.starts_with("spawn_handler: cannot be combined with deterministic"), "{told}");
 }
 
 // ---- By the environment ----

@@ -126,10 +126,14 @@ impl fmt::Display for ThreadPoolBuildError {
                 variables::accepted(variable)
             ),
             BuildErrorKind::InvalidInjectorInterval => {
-                write!(f, "injector_interval: 0 is not an interval; accepted: 1 to {}", u32::MAX)
+                write!(f, "injector_interval: 0 is too small; accepted: 1 to {}", u32::MAX)
             }
             BuildErrorKind::InvalidMaxQueued => {
-                write!(f, "max_queued: 0 is not a bound; accepted: 1 to {}, or no call", usize::MAX)
+                write!(
+                    f,
+                    "max_queued: 0 is too small; accepted: 1 to {}, or unset for no bound",
+                    usize::MAX
+                )
             }
             BuildErrorKind::GlobalPoolAlreadyInitialized => write!(
                 f,
@@ -141,17 +145,20 @@ impl fmt::Display for ThreadPoolBuildError {
                 "use_current_thread: the calling thread is a worker of another pool; accepted: a \
                  thread that is no worker"
             ),
+            BuildErrorKind::Deterministic { setting: "build_global" } => f.write_str(
+                "build_global: cannot be combined with deterministic; accepted: the environment \
+                 variable FILCH_SEED",
+            ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
-                "{setting}: not with deterministic, nor with the environment variable FILCH_SEED; \
-                 accepted: a deterministic pool without spawn_handler and use_current_thread, and \
-                 a deterministic global pool by FILCH_SEED only"
+                "{setting}: cannot be combined with deterministic or the environment variable \
+                 FILCH_SEED; accepted: either alone"
             ),
             BuildErrorKind::InvalidWatchdogPeriod => {
-                write!(f, "watchdog: zero is not a period; accepted: any longer time")
+                write!(f, "watchdog: zero is too short; accepted: any longer time")
             }
             BuildErrorKind::InvalidTurnLimit => {
-                write!(f, "turn_limit: zero is not a limit; accepted: any longer time")
+                write!(f, "turn_limit: zero is too short; accepted: any longer time")
             }
             BuildErrorKind::Watchdog { error } => {
                 write!(f, "watchdog: its thread could not be started: {error}")
