@@ -1,5 +1,6 @@
 //! Unit test: what inherits the current context.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::context::Context;
@@ -111,6 +112,44 @@ fn each_kind(one: &ThreadPool, other: &ThreadPool) {
         }
     }
     expect("a");
+}
+
+/// A region publishes the forks of its worker that were private when it began.
+#[test]
+fn a_fork_that_is_stolen_during_a_region_has_the_context_outside_it() {
+    const FORKS: usize = 20;
+    /// Calls `op` while so many forks are pending. All of them have to be stolen.
+    fn nest(forks: usize, names: &Mutex<Vec<Option<String>>>, op: impl FnOnce() + Send) {
+        if forks == 0 {
+            return op();
+        }
+        let op: Box<dyn FnOnce() + Send> = Box::new(op);
+        crate::join(|| nest(forks - 1, names, op), || names.lock().unwrap().push(name()));
+    }
+    fn wait(until: impl Fn() -> bool) {
+        while !until() {
+            std::thread::yield_now();
+        }
+    }
+    let [taken, go] = [const { AtomicBool::new(false) }; 2];
+    let names = Mutex::new(Vec::new());
+    let region = || {
+        go.store(true, Ordering::Relaxed);
+        wait(|| crate::join(|| names.lock().unwrap().len() == FORKS, || ()).0);
+    };
+    pool(2, WaitPolicy::AnyWork).scope(|s| {
+        // Forks stay private while no worker looks for one.
+        s.spawn(|| {
+            taken.store(true, Ordering::Relaxed);
+            wait(|| go.load(Ordering::Relaxed));
+        });
+        wait(|| taken.load(Ordering::Relaxed));
+        let inner = named("inner");
+        let forks = || nest(FORKS, &names, || under(Some(&inner), region));
+        under(Some(&named("outer")), forks);
+    });
+    let names = names.into_inner().unwrap();
+    assert_eq!(names, vec![Some("outer".to_owned()); FORKS]);
 }
 
 #[test]
