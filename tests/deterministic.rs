@@ -946,32 +946,49 @@ fn the_watchdog_looks_at_deterministic_pools() {
 }
 
 /// A task waits in a fork. A broadcast of its scope waits on top of it, since every worker has to
-/// run it, whatever the worker waits for. A task of that scope joins the first task. It must not
+/// run it, and there are no spare threads. A task of that scope joins the first task. It must not
 /// run on top of both.
 #[test]
 fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
     let _watchdog = watchdog();
-    fn tree(depth: u32) -> u32 {
-        schedule_point();
-        if depth == 0 {
-            return 1;
+    fn hold(flag: &AtomicBool) {
+        while !flag.load(Ordering::Relaxed) {
+            schedule_point();
         }
-        let (a, b) = filch::join(|| tree(depth - 1), || tree(depth - 1));
-        a + b
     }
-    for seed in 0..1_500 {
-        let pool = pool(4, seed);
+    /// Waits for a fork that another worker has stolen, until `end`.
+    fn wait_for_fork(stolen: &AtomicBool, end: &AtomicBool) {
+        let fork = || {
+            stolen.store(true, Ordering::Relaxed);
+            hold(end);
+        };
+        filch::join(|| hold(stolen), fork);
+    }
+    for seed in 0..50 {
+        let builder = ThreadPoolBuilder::new().num_threads(4).max_spare_threads(0);
+        let pool = builder.deterministic(seed).build().unwrap();
         let task = pool.spawn(|| {
+            let [below, above, end] = [const { AtomicBool::new(false) }; 3];
+            let waiter = AtomicUsize::new(usize::MAX);
             filch::scope(|s| {
-                for _ in 0..4 {
-                    let first = s.spawn(|| tree(6));
-                    s.spawn_broadcast(|_| assert_eq!(tree(4), 16));
-                    s.spawn(|| assert_eq!(first.join().unwrap(), 64));
-                }
-                tree(3)
-            })
+                let first = s.spawn(|| {
+                    waiter.store(filch::current_thread_index().unwrap(), Ordering::Relaxed);
+                    wait_for_fork(&below, &end);
+                });
+                hold(&below);
+                s.spawn_broadcast(|context| {
+                    if context.index() == waiter.load(Ordering::Relaxed) {
+                        wait_for_fork(&above, &end);
+                    }
+                });
+                hold(&above);
+                drop(s.spawn(|| first.join().unwrap()));
+                // The other workers are busy. The waiter has time to look for a job.
+                (0..100).for_each(|_| schedule_point());
+                end.store(true, Ordering::Relaxed);
+            });
         });
-        assert_eq!(task.join().unwrap(), 8);
+        task.join().unwrap();
     }
 }
 
