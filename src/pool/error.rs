@@ -147,7 +147,7 @@ impl fmt::Display for ThreadPoolBuildError {
             ),
             BuildErrorKind::Deterministic { setting: "build_global" } => f.write_str(
                 "build_global: cannot be combined with deterministic; accepted: the environment \
-                 variable FILCH_SEED",
+                 variable FILCH_SEED, which makes the global pool deterministic",
             ),
             BuildErrorKind::Deterministic { setting } => write!(
                 f,
