@@ -15,9 +15,14 @@ use common::{
 use filch::{JoinError, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 
 /// The number of links. Quadratic time would be noticed, and a hundred bytes for each link would
-/// not fit on a stack. `ci/long` runs the larger number.
+/// not fit on a stack. `ci/long` runs the larger number, `ci/tsan` a smaller one.
 fn links() -> u64 {
-    sized(if cfg!(debug_assertions) { 40_000 } else { 100_000 }, 100) as u64
+    let real = match std::env::var("FILCH_TEST_LINKS") {
+        Ok(links) => links.parse().unwrap(),
+        Err(_) if cfg!(debug_assertions) => 40_000,
+        Err(_) => 100_000,
+    };
+    sized(real, 100) as u64
 }
 
 /// As `links`, but in a simulation still so many that they need further stacks.
