@@ -3,22 +3,21 @@
 //! A dump takes no lock that a worker could hold, and stops no thread. So if the pool is busy, the
 //! parts of its dump may be from slightly different moments.
 
-use std::fmt;
+use std::fmt::{self, Write};
+#[cfg(feature = "deterministic")]
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
 
+use super::metrics::threads_off;
 use crate::context::name_at;
 use crate::job::Priority;
 use crate::latch::Awaited;
 use crate::os::thread;
 use crate::sim::Simulated;
-use crate::sleep::Counts;
-use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
-use crate::worker::pools;
 use crate::worker::shared::Registry;
 use crate::worker::times::{Activity, Spent};
+use crate::worker::{Worker, pools};
 
 /// The state of one pool or of all pools of the process: see [`dump`] and
 /// [`ThreadPool::dump`](crate::ThreadPool::dump). Its `Display` is for reading. To tell pools
@@ -52,55 +51,14 @@ use crate::worker::times::{Activity, Spent};
 /// from outside. It also says how many spare threads the pool has, and how many threads are off
 /// their cores. If a wait should have handed off its core but there was no spare thread, the dump
 /// says so: that may be why two pools that wait for each other do not move.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Dump {
-    pools: Vec<Pool>,
-    /// Whether the list of pools was locked.
-    is_without_list: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Pool {
-    /// The name of its first thread, if that was set.
-    name: Option<String>,
-    threads: Vec<Core>,
-    injected: usize,
-    oldest_wait: Option<Duration>,
-    counts: Counts,
-    spare_threads: usize,
-    max_spare_threads: usize,
-    refused_hand_offs: usize,
-    ending: bool,
-    is_lost: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Core {
-    state: &'static str,
-    /// For how long that has been so, if it is known.
-    lasts: Option<Duration>,
-    thread_name: Option<String>,
-    thread_number: u32,
-    jobs: u32,
-    /// What the job that runs is.
-    running: Option<&'static str>,
-    /// The name of the task that it is part of.
-    task: Option<Arc<str>>,
-    /// What may be wrong if the thread sleeps, though it is in no wait of this crate.
-    hint: Option<&'static str>,
-    waits_for: Option<Awaited>,
-    /// The name of the task that the wait is for.
-    awaited_name: Option<Arc<str>>,
-    off: u32,
-    /// For how long calls of `blocking` have been blocked: those without the core, and those that
-    /// have kept it.
-    blocked: [Vec<Duration>; 2],
-    hidden: usize,
-    public: usize,
-    tasks: usize,
-    batches: usize,
-    pinned: usize,
-    counters: WorkerCounters,
+    text: String,
+    /// What changes at each worker when something moves: the tasks that it has run, the forks that
+    /// it has published, the jobs on its stack, its forks hidden and public.
+    progress: Vec<[usize; 5]>,
+    is_pending: bool,
+    is_ending: bool,
 }
 
 /// Returns the state of all pools of this process.
@@ -116,156 +74,133 @@ struct Core {
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
 pub fn dump() -> Dump {
-    let list = all_pools();
-    let is_without_list = list.is_none();
-    Dump {
-        pools: list.iter().flatten().filter_map(|it| Registry::with(it, Pool::of)).collect(),
-        is_without_list,
-    }
-}
-
-/// The pools of this process, unless their list is locked.
-pub(super) fn all_pools() -> Option<Vec<Weak<Registry>>> {
-    // This may make the list of pools, of which a child needs one of its own.
-    Worker::watch_forks();
-    // Another thread holds the lock for a moment, unless a debugger has stopped it.
-    let list = (0..100).find_map(|_| {
-        let list = pools::POOLS.get().try_lock();
-        if list.is_none() {
-            std::thread::yield_now();
+    let mut dump = Dump::default();
+    match pools::all() {
+        Some(list) => list.iter().for_each(|it| _ = Registry::with(it, |pool| dump.add(pool))),
+        None => {
+            dump.text = "the list of pools is locked, so none is shown; try again\n".into();
         }
-        list
-    });
-    // Without the lock: this may drop the last reference to a pool, whose captures may take it.
-    list.map(|list| list.clone())
+    }
+    dump
 }
 
 impl Dump {
     pub(crate) fn of(registry: &Registry) -> Self {
-        Dump { pools: vec![Pool::of(registry)], is_without_list: false }
+        let mut dump = Dump::default();
+        dump.add(registry);
+        dump
     }
 
     /// Whether a job is queued or has not ended.
     pub(crate) fn is_pending(&self) -> bool {
-        let begun = |core: &Core| {
-            core.jobs + core.off > 0 || core.state == "lent" || core.waits_for.is_some()
-        };
-        self.is_queued() || self.cores().any(begun)
-    }
-
-    pub(crate) fn is_queued(&self) -> bool {
-        let is_queued =
-            |core: &Core| core.hidden + core.public + core.tasks + core.batches + core.pinned > 0;
-        self.pools.iter().any(|pool| pool.injected > 0) || self.cores().any(is_queued)
+        self.is_pending
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        self.pools.iter().any(|pool| pool.ending)
-    }
-
-    fn cores(&self) -> impl Iterator<Item = &Core> {
-        self.pools.iter().flat_map(|pool| &pool.threads)
+        self.is_ending
     }
 
     /// Whether no job has begun, ended or moved between `before` and this.
     pub(crate) fn is_still(&self, before: &Dump) -> bool {
-        let done = |dump: &Dump| -> Vec<_> {
-            let cores = dump.pools.iter().flat_map(|pool| &pool.threads);
-            let done = |core: &Core| (core.counters.tasks_run, core.counters.forks_published);
-            cores.map(|core| (done(core), core.jobs, core.hidden, core.public)).collect()
-        };
-        done(self) == done(before)
+        self.progress == before.progress
     }
-}
 
-impl Pool {
-    fn of(registry: &Registry) -> Self {
+    fn add(&mut self, registry: &Registry) {
+        let injected = registry.injected_len();
+        self.is_ending |= registry.is_ending();
+        self.is_pending |= injected > 0;
         let mut names = registry.names();
-        let name = names.values().next().cloned().filter(|name| name != "filch-0");
-        let core = |worker: &Worker| Core::of(worker, names.remove(&worker.index()));
-        Pool {
-            name,
-            threads: registry.workers().iter().map(|worker| &**worker).map(core).collect(),
-            injected: registry.injected_len(),
-            oldest_wait: oldest_wait(registry),
-            counts: registry.sleep().counts(),
-            spare_threads: registry.counts.spare_threads(),
-            max_spare_threads: registry.settings.max_spare_threads,
-            refused_hand_offs: registry.counts.refused_hand_offs.load(Ordering::Relaxed),
-            ending: registry.is_ending(),
-            is_lost: registry.is_lost(),
+        let name = names.values().next().filter(|name| *name != "filch-0");
+        let _ = write_pool(&mut self.text, registry, name, injected);
+        for worker in registry.workers() {
+            let _ = self.add_worker(worker, names.remove(&worker.index()));
         }
     }
-}
 
-impl Core {
-    fn of(worker: &Worker, thread_name: Option<String>) -> Self {
-        let (hidden, public) = worker.forks_pending();
-        let (tasks, batches) = worker.tasks_pending();
+    fn add_worker(&mut self, worker: &Worker, thread_name: Option<String>) -> fmt::Result {
+        let f = &mut self.text;
         let state = worker.sleep().state_name(worker.index());
-        let (jobs, waits_for) = (worker.jobs_on_stack(), worker.waits_for());
+        let (jobs, off, waits_for) =
+            (worker.jobs_on_stack(), worker.threads_off(), worker.waits_for());
         let borrower = worker.lent_to().filter(|_| state == "busy");
-        let is_lent = borrower.is_some();
         let thread_number = borrower.unwrap_or_else(|| worker.thread_number());
         let blocked = worker.sleep().in_blocking(worker.index()).unwrap_or_default();
+
+        write!(f, "  worker {}: ", worker.index())?;
+        match borrower {
+            Some(0) => write!(f, "lent to a thread outside the pool")?,
+            Some(number) => write!(f, "lent to thread {number} outside the pool")?,
+            None => write_state(f, state, worker.time_spent())?,
+        }
+        write!(f, ", {jobs} {} on its stack", if jobs == 1 { "job" } else { "jobs" })?;
+        write_awaited(f, waits_for)?;
+        if let Some(job) = worker.name_of_running().filter(|_| jobs > 0) {
+            write!(f, ", runs `{}`", name_of_carried(job))?;
+            write_name(f, worker.context().addr())?;
+        }
+        // A core that was lent has a thread that is not the worker's.
+        if let Some(name) = thread_name.filter(|_| borrower.is_none()) {
+            write!(f, "; thread `{name}`")?;
+            if thread_number != 0 {
+                write!(f, " ({thread_number})")?;
+            }
+        }
+        if off > 0 {
+            write!(f, "; {off} threads off its core")?;
+        }
+        for (times, place) in blocked.iter().zip(["off its core", "on its core"]) {
+            if !times.is_empty() {
+                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
+            }
+        }
+        self.is_pending |= jobs + off > 0 || borrower.is_some() || waits_for.is_some();
+        self.add_queued(worker, jobs)?;
         let is_said_to_sleep = waits_for.is_some() || !blocked[1].is_empty();
         let is_busy = state == "busy" && !worker.registry().is_simulated();
-        Core {
-            state: if is_lent { "lent" } else { state },
-            lasts: lasts(state, worker.time_spent()).filter(|_| !is_lent),
-            // A core that was lent has a thread that is not the worker's.
-            thread_name: thread_name.filter(|_| !is_lent),
-            thread_number,
-            jobs,
-            running: worker.name_of_running().filter(|_| jobs > 0).map(name_of_carried),
-            task: name_at(worker.context().addr()),
-            // What a borrower runs at the bottom of its stack is not counted as a job.
-            hint: hint(jobs + u32::from(is_lent))
-                .filter(|_| is_busy && !is_said_to_sleep && thread::is_asleep(thread_number)),
-            waits_for,
-            awaited_name: match waits_for {
-                Some(Awaited::Task(Some(task))) => name_at(task.context),
-                _ => None,
-            },
-            off: worker.threads_off(),
-            blocked,
-            hidden,
-            public,
-            tasks,
-            batches,
-            pinned: worker.pinned.len(),
-            counters: worker.counters.snapshot(),
-        }
+        // What a borrower runs at the bottom of its stack is not counted as a job.
+        let hint = hint(jobs + u32::from(borrower.is_some()))
+            .filter(|_| is_busy && !is_said_to_sleep && thread::is_asleep(thread_number));
+        writeln!(self.text, "{}", hint.unwrap_or_default())
+    }
+
+    /// Adds what is queued at a worker, and what it has done.
+    fn add_queued(&mut self, worker: &Worker, jobs: u32) -> fmt::Result {
+        let (hidden, public) = worker.forks_pending();
+        let (tasks, batches) = worker.tasks_pending();
+        let pinned = worker.pinned.len();
+        self.is_pending |= hidden + public + tasks + batches + pinned > 0;
+        let f = &mut self.text;
+        write!(f, "; queued: {hidden} forks hidden, {public} public, ")?;
+        write!(f, "{tasks} tasks and {batches} batches, {pinned} pinned; ")?;
+        let counters = worker.counters.snapshot();
+        let WorkerCounters { tasks_run, tasks_panicked, tasks_cancelled, .. } = counters;
+        write!(f, "{tasks_run} tasks run, {tasks_panicked} panicked, ")?;
+        let WorkerCounters { tasks_expired, forks_published, .. } = counters;
+        write!(f, "{tasks_cancelled} cancelled, {tasks_expired} expired, ")?;
+        let WorkerCounters { steals_tried, steals_won, parks, wakes, .. } = counters;
+        write!(
+            f,
+            "{forks_published} forks published, {steals_won} of {steals_tried} steals won, "
+        )?;
+        self.progress.push([tasks_run, forks_published, jobs as usize, hidden, public]);
+        write!(self.text, "{parks} parks, {wakes} wakes")
     }
 }
 
-/// Returns what may be wrong if a thread with this number of jobs on its stack sleeps.
+/// Returns what may be wrong if a thread with this number of jobs on its stack sleeps, though it is
+/// in no wait of this crate.
 fn hint(jobs: u32) -> Option<&'static str> {
     match jobs {
         0 => None,
-        1 => Some("outside filch: in a lock, a channel, a foreign `block_on` or the like"),
+        1 => Some(
+            "\n    its thread sleeps outside filch: in a lock, a channel, a foreign `block_on` or \
+             the like",
+        ),
         _ => Some(
-            "in a job that runs on top of a wait: if that is for a lock, the waiting frame may \
-             hold it",
+            "\n    its thread sleeps in a job that runs on top of a wait: if that is for a lock, \
+             the waiting frame may hold it",
         ),
     }
-}
-
-#[cfg(feature = "deterministic")]
-fn is_queued(registry: &Registry) -> bool {
-    let has_work = |worker: &Worker| worker.has_own_work() || worker.forks_pending() != (0, 0);
-    registry.injected_len() > 0 || registry.workers().iter().any(|worker| has_work(worker))
-}
-
-/// For how long a core has had a state. The two may be from different moments.
-fn lasts(state: &str, spent: Spent) -> Option<Duration> {
-    let is_same = match spent.now {
-        Activity::Busy => state == "busy" || state == "looking",
-        Activity::Searching => state == "looking",
-        Activity::Parked => state == "parked",
-        Activity::Blocked => state == "blocked" || state == "restricted",
-    };
-    is_same.then_some(spent.lasts)
 }
 
 impl Simulated for Registry {
@@ -273,7 +208,9 @@ impl Simulated for Registry {
     fn has_work(self: Arc<Self>, has_turn: bool) -> bool {
         // A pool does not end while its own task has the turn.
         let ends = self.is_ending() && !has_turn;
-        let has_work = ends || self.has_ended() || is_queued(&self);
+        let is_queued = |it: &Worker| it.has_own_work() || it.forks_pending() != (0, 0);
+        let are_queued = || self.workers().iter().any(|worker| is_queued(worker));
+        let has_work = ends || self.has_ended() || self.injected_len() > 0 || are_queued();
         // This is not the last reference, since a waiting thread has one. If it were, dropping it
         // here could run closures of the user.
         if let Some(last) = Arc::into_inner(self) {
@@ -283,136 +220,73 @@ impl Simulated for Registry {
     }
 }
 
-/// For how long the oldest of all timed tasks has been queued.
-fn oldest_wait(registry: &Registry) -> Option<Duration> {
-    Priority::ALL.into_iter().filter_map(|priority| registry.oldest_wait(priority)).max()
-}
-
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_without_list {
-            writeln!(f, "the list of pools is locked, so none is shown; try again")?;
-        }
-        self.pools.iter().try_for_each(|pool| write!(f, "{pool}"))
+        f.write_str(&self.text)
     }
 }
 
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ending = if self.ending { ", ending" } else { "" };
-        let (counts, injected) = (self.counts, self.injected);
-        let threads = self.threads.len();
-        write!(f, "a pool of {threads}")?;
-        if let Some(name) = &self.name {
-            write!(f, " (`{name}`)")?;
+fn write_pool(
+    f: &mut String,
+    registry: &Registry,
+    name: Option<&String>,
+    injected: usize,
+) -> fmt::Result {
+    write!(f, "a pool of {}", registry.workers().len())?;
+    if let Some(name) = name {
+        write!(f, " (`{name}`)")?;
+    }
+    write!(f, ": {:?}; {injected} injected", registry.sleep().counts())?;
+    // For how long the oldest of all timed tasks has been queued.
+    if let Some(wait) = Priority::ALL.into_iter().filter_map(|it| registry.oldest_wait(it)).max() {
+        write!(f, "; a task has been queued for {wait:.1?}")?;
+    }
+    let (spare, most) = (registry.counts.spare_threads(), registry.settings.max_spare_threads);
+    if spare > 0 {
+        let off = threads_off(registry);
+        write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
+    }
+    let refused = registry.counts.refused_hand_offs.load(Ordering::Relaxed);
+    if refused > 0 {
+        write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
+        write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
+    }
+    let ending = if registry.is_ending() { ", ending" } else { "" };
+    let lost = if registry.is_lost() { ", lost by a fork()" } else { "" };
+    writeln!(f, "{ending}{lost}")
+}
+
+/// Writes the state of a core, and for how long it has been so, if that is known. The two may be
+/// from different moments.
+fn write_state(f: &mut String, state: &str, spent: Spent) -> fmt::Result {
+    let is_same = match spent.now {
+        Activity::Busy => state == "busy" || state == "looking",
+        Activity::Searching => state == "looking",
+        Activity::Parked => state == "parked",
+        Activity::Blocked => state == "blocked" || state == "restricted",
+    };
+    f.write_str(state)?;
+    if is_same { write!(f, " for {:.1?}", spent.lasts) } else { Ok(()) }
+}
+
+fn write_awaited(f: &mut String, waits_for: Option<Awaited>) -> fmt::Result {
+    match waits_for {
+        None => Ok(()),
+        Some(Awaited::Fork(Some(runner))) => write!(f, ", waits for a fork at worker {runner}"),
+        Some(Awaited::Fork(None)) => write!(f, ", waits for a fork"),
+        Some(Awaited::Scope) => write!(f, ", waits for a scope"),
+        Some(Awaited::Task(None)) => write!(f, ", waits for a task"),
+        Some(Awaited::Task(Some(task))) => {
+            write!(f, ", waits for a task: `{}`", name_of_carried((task.name)()))?;
+            write_name(f, task.context)
         }
-        write!(f, ": {counts:?}; {injected} injected")?;
-        if let Some(wait) = self.oldest_wait {
-            write!(f, "; a task has been queued for {wait:.1?}")?;
-        }
-        let (spare, most) = (self.spare_threads, self.max_spare_threads);
-        if spare > 0 {
-            let off: u32 = self.threads.iter().map(|core| core.off).sum();
-            write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
-        }
-        if self.refused_hand_offs > 0 {
-            let refused = self.refused_hand_offs;
-            write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
-            write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
-        }
-        let lost = if self.is_lost { ", lost by a fork()" } else { "" };
-        writeln!(f, "{ending}{lost}")?;
-        for (index, core) in self.threads.iter().enumerate() {
-            writeln!(f, "  worker {index}: {core}")?;
-        }
-        Ok(())
+        Some(Awaited::OtherPool) => write!(f, ", waits for another pool"),
     }
 }
 
-impl fmt::Display for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_state(f)?;
-        self.write_awaited(f)?;
-        if let Some(job) = self.running {
-            write!(f, ", runs `{job}`")?;
-            write_name(f, &self.task)?;
-        }
-        self.write_threads(f)?;
-        write!(
-            f,
-            "; queued: {} forks hidden, {} public, {} tasks and {} batches, {} pinned; ",
-            self.hidden, self.public, self.tasks, self.batches, self.pinned
-        )?;
-        let WorkerCounters { tasks_run, tasks_panicked, tasks_cancelled, .. } = self.counters;
-        write!(f, "{tasks_run} tasks run, {tasks_panicked} panicked, ")?;
-        let WorkerCounters { tasks_expired, forks_published, .. } = self.counters;
-        write!(f, "{tasks_cancelled} cancelled, {tasks_expired} expired, ")?;
-        let WorkerCounters { steals_tried, steals_won, parks, wakes, .. } = self.counters;
-        write!(
-            f,
-            "{forks_published} forks published, {steals_won} of {steals_tried} steals won, "
-        )?;
-        write!(f, "{parks} parks, {wakes} wakes")?;
-        match self.hint {
-            Some(hint) => write!(f, "\n    its thread sleeps {hint}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Core {
-    fn write_state(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.state)?;
-        match (self.state, self.thread_number) {
-            ("lent", 0) => write!(f, " to a thread outside the pool")?,
-            ("lent", number) => write!(f, " to thread {number} outside the pool")?,
-            _ => {}
-        }
-        if let Some(time) = self.lasts {
-            write!(f, " for {time:.1?}")?;
-        }
-        let jobs = if self.jobs == 1 { "job" } else { "jobs" };
-        write!(f, ", {} {jobs} on its stack", self.jobs)
-    }
-
-    fn write_awaited(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.waits_for {
-            None => Ok(()),
-            Some(Awaited::Fork(Some(runner))) => write!(f, ", waits for a fork at worker {runner}"),
-            Some(Awaited::Fork(None)) => write!(f, ", waits for a fork"),
-            Some(Awaited::Scope) => write!(f, ", waits for a scope"),
-            Some(Awaited::Task(None)) => write!(f, ", waits for a task"),
-            Some(Awaited::Task(Some(task))) => {
-                let name = name_of_carried((task.name)());
-                write!(f, ", waits for a task: `{name}`")?;
-                write_name(f, &self.awaited_name)
-            }
-            Some(Awaited::OtherPool) => write!(f, ", waits for another pool"),
-        }
-    }
-
-    /// Writes which thread has the core, and what other threads of the worker do.
-    fn write_threads(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.thread_name {
-            write!(f, "; thread `{name}`")?;
-            if self.thread_number != 0 {
-                write!(f, " ({})", self.thread_number)?;
-            }
-        }
-        if self.off > 0 {
-            write!(f, "; {} threads off its core", self.off)?;
-        }
-        for (times, place) in self.blocked.iter().zip(["off its core", "on its core"]) {
-            if !times.is_empty() {
-                write!(f, "; {} blocked in `blocking` {place}, for {times:.1?}", times.len())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn write_name(f: &mut fmt::Formatter<'_>, task: &Option<Arc<str>>) -> fmt::Result {
-    task.as_ref().map_or(Ok(()), |task| write!(f, " of task `{task}`"))
+/// Writes the name of the task that has the context at this address, if it has a name.
+fn write_name(f: &mut String, context: usize) -> fmt::Result {
+    name_at(context).map_or(Ok(()), |task| write!(f, " of task `{task}`"))
 }
 
 /// Returns the name of the program's own closure, given the name of one of the library's that may

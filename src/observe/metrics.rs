@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use super::Histogram;
 use crate::job::Priority;
-use crate::worker::Worker;
 use crate::worker::counters::WorkerCounters;
 use crate::worker::shared::Registry;
 use crate::worker::task_times::{LiveHistogram, TaskTimes};
 use crate::worker::times::Activity;
+use crate::worker::{Worker, pools};
 
 /// The metrics of a pool at one moment, since it was built, or [over an
 /// interval](Self::intervals).
@@ -288,11 +288,7 @@ impl Iterator for Intervals {
 impl FusedIterator for Intervals {}
 
 pub(super) fn all() -> Vec<Metrics> {
-    super::dump::all_pools()
-        .iter()
-        .flatten()
-        .filter_map(|it| Registry::with(it, Metrics::of))
-        .collect()
+    pools::all().iter().flatten().filter_map(|it| Registry::with(it, Metrics::of)).collect()
 }
 
 /// How many threads have handed off their cores, and do not have them back.

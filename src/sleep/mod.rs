@@ -163,7 +163,7 @@ mod state;
 mod wake;
 
 pub(crate) use cores::{CoreThread, SpareFor};
-pub(crate) use counts::{Counts, MAX_WORKERS};
+pub(crate) use counts::MAX_WORKERS;
 pub(crate) use event::{Event, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;
 pub(crate) use park::{Kind, Look, Moment};

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
-use super::shared::Registry;
+use super::shared::{Registry, Worker};
 use crate::os::generation::PerProcess;
 use crate::sync::Mutex;
 
-pub(crate) static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
+static POOLS: PerProcess<Mutex<Vec<Weak<Registry>>>> = PerProcess::new();
 
 impl Registry {
     #[cfg(not(loom))]
@@ -27,4 +27,20 @@ pub(crate) fn has_registry_at(address: usize) -> bool {
 pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
     let pools = POOLS.get().lock();
     pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
+}
+
+/// The pools of this process, unless their list is locked.
+pub(crate) fn all() -> Option<Vec<Weak<Registry>>> {
+    // This may make the list of pools, of which a child needs one of its own.
+    Worker::watch_forks();
+    // Another thread holds the lock for a moment, unless a debugger has stopped it.
+    let list = (0..100).find_map(|_| {
+        let list = POOLS.get().try_lock();
+        if list.is_none() {
+            std::thread::yield_now();
+        }
+        list
+    });
+    // Without the lock: this may drop the last reference to a pool, whose captures may take it.
+    list.map(|list| list.clone())
 }
