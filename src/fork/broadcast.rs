@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::spawn::PoolHome;
+use super::spawn::{NEVER, PoolHome};
 use super::tasks::Tasks;
 use crate::job::AWAITED_BY_END;
 use crate::job::outcome;
@@ -10,7 +10,7 @@ use crate::pool::with_current;
 use crate::sleep::Relay;
 use crate::task::new_task;
 use crate::worker::shared::Registry;
-use crate::worker::{Worker, with_span};
+use crate::worker::{Worker, share_current, with_span};
 
 /// Tells the closure of a [`broadcast`] on which worker it runs.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +151,7 @@ pub(super) fn spawn_broadcast_in(
         let run = move || own.run(context);
         // SAFETY: pinned to a worker of this registry; `op` is `'static` and may be shared.
         let (job, handle) = unsafe {
-            new_task(run, PoolHome::of_current(None).not_dropping(), registry, AWAITED_BY_END, None)
+            new_task(run, PoolHome::<NEVER>::of(share_current()), registry, AWAITED_BY_END, None)
         };
         drop(handle);
         Worker::pass_priority(spawner, &job);

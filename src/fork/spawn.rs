@@ -10,7 +10,7 @@ use crate::job::{AWAITED_BY_END, Priority};
 use crate::pool::with_current;
 use crate::sim;
 use crate::sleep::Event;
-use crate::task::{Home, Kept, NamedPanic, new_task};
+use crate::task::{Home, Kept, new_task};
 use crate::worker::bound::Bound;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Worker, current_context, share_current};
@@ -44,11 +44,6 @@ impl PoolHome {
     #[inline(never)]
     fn of_shared() -> Self {
         Self::of(share_current())
-    }
-
-    /// The home of a task that runs in any case.
-    pub(super) fn not_dropping(self) -> PoolHome<NEVER> {
-        PoolHome(self.0)
     }
 }
 
@@ -104,31 +99,11 @@ impl<const DROPS: u8> Home for PoolHome<DROPS> {
         Kept::ByTask(Box::new(((payload, name), registry.share())))
     }
 
-    fn give_panic(self, kept: Kept) -> NamedPanic {
-        let (panic, registry) = by_task(kept);
-        // This may drop the pool's handlers, whose captures may panic in their drops.
-        outcome::discard(registry);
-        panic
-    }
-
-    fn claim_panic(self, kept: Kept) {
-        let ((payload, _), registry) = by_task(kept);
-        registry.handlers.take_panic(payload);
-        outcome::discard(registry);
-    }
-
     #[inline]
     fn task_ended(self, _: &Worker) {
         if !self.0.is_null() {
             release(self.0);
         }
-    }
-}
-
-fn by_task(kept: Kept) -> (NamedPanic, Arc<Registry>) {
-    match kept {
-        Kept::ByTask(kept) => *kept,
-        Kept::ByScope(_) => unreachable!("the task is in no scope"),
     }
 }
 

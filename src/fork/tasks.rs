@@ -1,9 +1,8 @@
 //! The tasks of a scope or broadcast: they borrow, are counted, and have all ended before the wait
 //! for them returns.
 
-use std::mem;
 use std::panic::resume_unwind;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use crate::context::{CancelReason, Stop};
@@ -12,9 +11,9 @@ use crate::job::{AWAITED_BY_END, NO_TAG, Priority, origin_of, tag_of};
 use crate::latch::count::TaskCount;
 use crate::latch::{Wait, Waiter};
 use crate::sleep::Event;
-use crate::sync::{AtomicPtr, Mutex, Ordering};
+use crate::sync::{AtomicPtr, Ordering};
 use crate::task::fifo::Fifos;
-use crate::task::{Handle, Home, Kept, NamedPanic, new_task};
+use crate::task::{Handle, Home, Kept, Panics, new_task};
 use crate::worker::settings::WaitPolicy;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, JobRef, Tag, Worker, inherited_context};
@@ -51,35 +50,6 @@ struct Rare {
     panics: Panics,
     /// Why tasks were dropped or stopped, if any were.
     stopped: OnceLock<CancelReason>,
-}
-
-/// The panics of a scope's tasks in the order in which they came. `None`: a handle has taken it.
-#[derive(Default)]
-struct Panics(Mutex<Vec<Option<Payload>>>);
-
-impl Panics {
-    fn keep(&self, payload: Payload) -> usize {
-        let mut kept = self.0.lock();
-        kept.push(Some(payload));
-        kept.len() - 1
-    }
-
-    fn take(&self, number: usize) -> Option<Payload> {
-        let mut kept = self.0.lock();
-        let taken = kept[number].take();
-        // A long scope may have very many panics.
-        let len = kept.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        kept.truncate(len);
-        taken
-    }
-
-    /// The first panic, for a caller that has seen all tasks end. Discards the others.
-    fn first(&self) -> Option<Payload> {
-        let mut kept = mem::take(&mut *self.0.lock()).into_iter().flatten();
-        let first = kept.next();
-        kept.for_each(outcome::discard);
-        first
-    }
 }
 
 // SAFETY: only the thread that acts as `opener` uses the local part of `count`, or, once `local` is
@@ -319,20 +289,9 @@ impl Home for ScopeHome {
     }
 
     fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
-        Kept::ByScope(self.panics().keep(payload))
+        let panics = self.panics();
+        Kept::ByScope(NonNull::from(panics), panics.keep(payload))
     }
-
-    fn give_panic(self, kept: Kept) -> NamedPanic {
-        let Kept::ByScope(number) = kept else {
-            unreachable!("a scope keeps the panics of its tasks")
-        };
-        match self.panics().take(number) {
-            Some(payload) => (payload, None),
-            None => unreachable!("a scope keeps panics to its end"),
-        }
-    }
-
-    fn claim_panic(self, _: Kept) {}
 
     fn task_dropped(self, worker: &Worker) {
         // SAFETY: the scope waits for this task, which counts.
@@ -369,6 +328,3 @@ impl Home for ScopeHome {
         }
     }
 }
-
-#[cfg(all(test, not(loom)))]
-mod tests;

@@ -6,9 +6,7 @@ use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
 
 use super::head;
-use super::home::{
-    Ended, Home, Kept, NamedPanic, drop_stopped, stop_joinable, take_panic, unwound,
-};
+use super::home::{Ended, Home, drop_stopped, stop_joinable, take_panic, unwound};
 use super::state::Done;
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
@@ -31,10 +29,6 @@ pub(super) struct Table {
     pub(super) cancel: unsafe fn(NonNull<TaskHead>, CancelReason) -> Result<(), Payload>,
     /// `Home::context`.
     pub(super) context: unsafe fn(NonNull<TaskHead>) -> ContextRef,
-    /// `Home::give_panic`.
-    pub(super) give_panic: unsafe fn(NonNull<TaskHead>, Kept) -> NamedPanic,
-    /// `Home::claim_panic`.
-    pub(super) claim_panic: unsafe fn(NonNull<TaskHead>, Kept),
     /// Frees the block, in which neither closure nor result is left.
     pub(super) free: unsafe fn(NonNull<TaskHead>),
     /// The offset of the result in the block.
@@ -87,10 +81,6 @@ where
         cancel: Self::cancel,
         // SAFETY: by the premise of the entry.
         context: |block| unsafe { Self::home(block.cast()) }.context(),
-        // SAFETY: as above.
-        give_panic: |block, kept| unsafe { Self::home(block.cast()) }.give_panic(kept),
-        // SAFETY: as above.
-        claim_panic: |block, kept| unsafe { Self::home(block.cast()) }.claim_panic(kept),
         free: Self::free,
         ended_at: offset_of!(Self, content),
     };
@@ -212,14 +202,9 @@ where
         let ended = unsafe { TaskHead::take_ended::<T>(this.cast()) };
         // SAFETY: by the premise.
         unsafe { Self::free(this.cast()) };
-        match ended {
-            Ended::Value(value) => {
-                if let Err(payload) = worker.run_users(|| drop(value)) {
-                    take_panic(home, payload, worker);
-                }
-            }
-            Ended::Panic(kept) => home.claim_panic(kept),
-            Ended::Cancelled(_) => {}
+        let value = ended.unwanted();
+        if let Err(payload) = worker.run_users(|| drop(value)) {
+            take_panic(home, payload, worker);
         }
     }
 

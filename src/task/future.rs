@@ -96,10 +96,6 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         cancel: Self::stop,
         // SAFETY: by the premise of the entry.
         context: |block| unsafe { Self::home(block) }.context(),
-        // SAFETY: as above.
-        give_panic: |block, kept| unsafe { Self::home(block) }.give_panic(kept),
-        // SAFETY: as above.
-        claim_panic: |block, kept| unsafe { Self::home(block) }.claim_panic(kept),
         // SAFETY: the block came from `slab::take` in `spawn_future`; `finish` has emptied it.
         free: |block| unsafe { slab::give(block.cast::<Self>()) },
         ended_at: offset_of!(Self, content),
@@ -176,16 +172,9 @@ impl<F: Future, H: Home> FutureTask<F, H> {
         if !head.task.state.has_dropped_handle() {
             return Some(ended);
         }
-        Self::drop_result(ended, home, head.pool);
+        let value = ended.unwanted();
+        head.pool.call(|| drop(value));
         Some(Ended::Cancelled(Dropped))
-    }
-
-    fn drop_result(ended: Ended<F::Output>, home: H, pool: Pool) {
-        match ended {
-            Ended::Value(value) => pool.call(|| drop(value)),
-            Ended::Panic(kept) => home.claim_panic(kept),
-            Ended::Cancelled(_) => {}
-        }
     }
 
     fn future(this: NonNull<Self>) -> *mut F {
@@ -222,7 +211,7 @@ impl<F: Future, H: Home> FutureTask<F, H> {
     unsafe fn finish(this: NonNull<Self>, ended: Ended<F::Output>) {
         let block: NonNull<TaskHead> = this.cast();
         // SAFETY: the reference keeps the block until it is released, below.
-        let (head, home) = unsafe { (&(*this.as_ptr()).head, Self::home(block)) };
+        let head = unsafe { &(*this.as_ptr()).head };
         let (pool, context, state) = (head.pool, head.context.take(), &head.task.state);
         drop(head.timed.take());
         if let Some(place) = head.place.take() {
@@ -253,7 +242,8 @@ impl<F: Future, H: Home> FutureTask<F, H> {
             }
         }
         if let Some(ended) = unwanted {
-            Self::drop_result(ended, home, pool);
+            let value = ended.unwanted();
+            pool.call(|| drop(value));
         }
         if let Some(waiting) = waiting {
             pool.call(|| waiting.wake());

@@ -209,11 +209,8 @@ impl<T> Handle<T> {
         let ended = unsafe { TaskHead::take_ended(this.task) };
         let result = match ended {
             Ended::Value(value) => Ok(value),
-            // SAFETY: the block is alive until the handle leaves. So is its home: a scope's handle
-            // cannot be used after the scope.
-            Ended::Panic(kept) => Err(JoinError::unwound(unsafe {
-                (this.head().table().give_panic)(this.task, kept)
-            })),
+            // SAFETY: a scope's handle cannot be used after the scope.
+            Ended::Panic(kept) => Err(JoinError::unwound(unsafe { kept.give() })),
             Ended::Cancelled(reason) => Err(JoinError::cancelled(reason)),
         };
         // SAFETY: this is the handle, and it is not dropped.
@@ -283,15 +280,7 @@ impl<T> Handle<T> {
     #[cold]
     fn settle(&self) {
         // SAFETY: `DONE` is set, and the handle did not take the result.
-        let value = match unsafe { TaskHead::take_ended::<T>(self.task) } {
-            Ended::Value(value) => Some(value),
-            Ended::Panic(kept) => {
-                // SAFETY: as in `take`.
-                unsafe { (self.head().table().claim_panic)(self.task, kept) };
-                None
-            }
-            Ended::Cancelled(_) => None,
-        };
+        let value = unsafe { TaskHead::take_ended::<T>(self.task) }.unwanted();
         // SAFETY: this is the handle, in its drop.
         unsafe { TaskHead::leave_as_handle(self.task) };
         // Last, because a drop may panic.

@@ -1,12 +1,14 @@
 //! The home of a task, which is the scope or pool that it belongs to, and what the home is told
 //! when the task ends.
 
-use std::ptr;
+use std::mem;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::context::{CancelReason, Stop};
-use crate::job::outcome::Payload;
+use crate::job::outcome::{self, Payload};
+use crate::sync::Mutex;
 use crate::worker::shared::Registry;
 use crate::worker::{ContextRef, Worker};
 
@@ -34,12 +36,6 @@ pub(crate) trait Home: Copy {
     /// Keeps a panic that a handle may still ask for.
     fn keep_panic(self, payload: Payload, registry: &Registry) -> Kept;
 
-    /// Returns a panic to the handle.
-    fn give_panic(self, kept: Kept) -> NamedPanic;
-
-    /// Takes a panic that was kept for a handle which was then dropped without asking for it.
-    fn claim_panic(self, kept: Kept);
-
     /// Called when the task has ended. The home may be gone when this returns. If it has the task's
     /// tag, this may be called before the end of a task that is run for its joiner, which keeps the
     /// home from ending.
@@ -60,12 +56,84 @@ pub(super) enum Ended<T> {
     Cancelled(CancelReason),
 }
 
+impl<T> Ended<T> {
+    /// For a result that nobody asks for: a panic goes to the panic handler. Returns the value,
+    /// whose drop may panic.
+    pub(super) fn unwanted(self) -> Option<T> {
+        match self {
+            Ended::Value(value) => return Some(value),
+            Ended::Panic(kept) => kept.claim(),
+            Ended::Cancelled(_) => {}
+        }
+        None
+    }
+}
+
 /// A panic that waits for its handle.
 pub(crate) enum Kept {
     /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
     ByTask(Box<(NamedPanic, Arc<Registry>)>),
     /// In the scope, under this number.
-    ByScope(usize),
+    ByScope(NonNull<Panics>, usize),
+}
+
+impl Kept {
+    /// Returns the panic to the handle.
+    ///
+    /// # Safety
+    /// If the task is in a scope, that has not ended.
+    pub(super) unsafe fn give(self) -> NamedPanic {
+        match self {
+            Kept::ByTask(kept) => {
+                let (panic, registry) = *kept;
+                // This may drop the pool's handlers, whose captures may panic in their drops.
+                outcome::discard(registry);
+                panic
+            }
+            // SAFETY: the scope has not ended.
+            Kept::ByScope(panics, number) => (unsafe { panics.as_ref() }.take(number), None),
+        }
+    }
+
+    /// For a handle that was dropped without asking for the panic. A scope still has it.
+    fn claim(self) {
+        if let Kept::ByTask(kept) = self {
+            let ((payload, _), registry) = *kept;
+            registry.handlers.take_panic(payload);
+            outcome::discard(registry);
+        }
+    }
+}
+
+/// The panics of a scope's tasks in the order in which they came. `None`: a handle has taken it.
+#[derive(Default)]
+pub(crate) struct Panics(Mutex<Vec<Option<Payload>>>);
+
+impl Panics {
+    pub(crate) fn keep(&self, payload: Payload) -> usize {
+        let mut kept = self.0.lock();
+        kept.push(Some(payload));
+        kept.len() - 1
+    }
+
+    fn take(&self, number: usize) -> Payload {
+        let mut kept = self.0.lock();
+        let Some(taken) = kept[number].take() else {
+            unreachable!("a scope keeps panics to its end")
+        };
+        // A long scope may have very many panics.
+        let len = kept.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        kept.truncate(len);
+        taken
+    }
+
+    /// The first panic, for a caller that has seen all tasks end. Discards the others.
+    pub(crate) fn first(&self) -> Option<Payload> {
+        let mut kept = mem::take(&mut *self.0.lock()).into_iter().flatten();
+        let first = kept.next();
+        kept.for_each(outcome::discard);
+        first
+    }
 }
 
 /// Drops the closure of a detached task, under no context, so that no loop in it is stopped.
@@ -134,3 +202,6 @@ pub(super) fn take_panic(home: impl Home, payload: Payload, worker: &Worker) {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

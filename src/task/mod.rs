@@ -40,5 +40,5 @@ pub use completer::Completer;
 pub(crate) use completer::new_completer;
 pub use error::JoinError;
 pub(crate) use handle::{Handle, new_task};
-pub(crate) use home::{Home, Kept, NamedPanic};
+pub(crate) use home::{Home, Kept, Panics};
 pub(crate) use waiting::Waiting;
