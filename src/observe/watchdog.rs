@@ -1,37 +1,18 @@
 //! A thread that reports if a pool does not move although work is pending.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Dump;
-use crate::os::thread::Thread;
+use crate::os::thread::Stoppable;
 use crate::os::write_error;
 use crate::worker::shared::Registry;
 
-/// The thread. Dropping this ends it, and waits until it has ended.
-pub(crate) struct Watchdog {
-    /// The thread ends when this is dropped.
-    over: Option<Sender<()>>,
-    thread: Option<Thread>,
-}
-
-impl Watchdog {
-    pub(crate) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Self> {
-        let (over, is_over) = mpsc::channel();
-        let registry = Arc::downgrade(registry);
-        let watch = move || watch(&registry, period, &is_over);
-        let thread = Thread::start("filch-watchdog".into(), None, watch)?;
-        Ok(Watchdog { over: Some(over), thread: Some(thread) })
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        drop(self.over.take());
-        self.thread.take().into_iter().for_each(Thread::join);
-    }
+pub(crate) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Stoppable> {
+    let registry = Arc::downgrade(registry);
+    Stoppable::start("filch-watchdog", move |is_over| watch(&registry, period, is_over))
 }
 
 fn watch(registry: &Weak<Registry>, period: Duration, is_over: &Receiver<()>) {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 
 #[cfg(loom)]
@@ -69,6 +70,30 @@ impl Drop for Thread {
         };
         if Thread::start_detached("filch-join".into(), None, move || join(&theirs)).is_err() {
             join(&handle);
+        }
+    }
+}
+
+/// A thread that ends soon after this is dropped. The drop waits for that.
+pub(crate) struct Stoppable(Option<(Sender<()>, Thread)>);
+
+impl Stoppable {
+    /// Starts a thread that calls `body`. The drop disconnects its receiver.
+    pub(crate) fn start(
+        name: &str,
+        body: impl FnOnce(&Receiver<()>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stops) = mpsc::channel();
+        let thread = Thread::start(name.into(), None, move || body(&stops))?;
+        Ok(Stoppable(Some((stop, thread))))
+    }
+}
+
+impl Drop for Stoppable {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            drop(stop);
+            thread.join();
         }
     }
 }

@@ -3,15 +3,15 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, ptr, thread};
 
-use super::spawner::{ScopedThreads, SpawnHandler, Spawner, ThreadBuilder};
+use super::spawner::{SpawnHandler, Spawner, ThreadBuilder};
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, guest};
 use crate::job::outcome;
 use crate::observe::dump::dump;
-use crate::observe::watchdog::Watchdog;
+use crate::observe::watchdog;
 use crate::sim::Simulation;
-use crate::sleep::MAX_WORKERS;
+use crate::sleep::{Event, HappensAtDrop, MAX_WORKERS};
 use crate::worker::Worker;
 use crate::worker::settings::Settings;
 use crate::worker::shared::Registry;
@@ -85,8 +85,10 @@ impl ThreadPoolBuilder {
         let wrapper = &wrapper;
         thread::scope(|scope| {
             let has_guest = self.uses_current_thread;
-            let threads = Arc::new(ScopedThreads::default());
-            let over = threads.0.clone();
+            // All threads share `threads`. The caller waits until the last reference is dropped. If
+            // it is a worker of another pool, it works until then. (At this address is no pool.)
+            let over = Arc::new(Event::new(ptr::dangling::<Registry>().addr()));
+            let threads = Arc::new(HappensAtDrop(over.clone()));
             let built = self.build_with(|worker| {
                 let (thread, threads) = (worker.std_thread(), threads.clone());
                 let body = move || {
@@ -166,11 +168,9 @@ impl ThreadPoolBuilder {
         // If an error, or a panic in a closure of the user, drops it, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {
-            match Watchdog::start(&pool.registry, period) {
+            match watchdog::start(&pool.registry, period) {
                 Ok(watchdog) => pool.watchdog = Some(Box::new(watchdog)),
-                Err(error) => {
-                    return Err((BuildErrorKind::Watchdog { error }, Some(pool)));
-                }
+                Err(error) => return Err((BuildErrorKind::Watchdog { error }, Some(pool))),
             }
         }
         let spawner = Spawner {

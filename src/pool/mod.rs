@@ -20,8 +20,8 @@ pub(crate) use global::with_current;
 pub use spawner::ThreadBuilder;
 
 use crate::job::outcome;
-use crate::observe::{export, watchdog};
-use crate::os::thread::Thread;
+use crate::observe::export;
+use crate::os::thread::{Stoppable, Thread};
 use crate::sim;
 use crate::sleep::{Event, MAX_WORKERS};
 use crate::sync::Mutex;
@@ -47,7 +47,7 @@ use crate::worker::shared::Registry;
 pub struct ThreadPool {
     /// Ends before `registry` is dropped: its thread, for which the drop waits, must not drop the
     /// captures of the handlers.
-    watchdog: Option<Box<watchdog::Watchdog>>,
+    watchdog: Option<Box<Stoppable>>,
     registry: Arc<Registry>,
     threads: Vec<Thread>,
     /// Whether the pool was built to the end. If not, dropping it does not wait for threads that

@@ -2,12 +2,12 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::{fmt, io, ptr, thread};
+use std::{fmt, io, thread};
 
 use super::{BuildErrorKind, ThreadPool, guest};
 use crate::job::outcome;
 use crate::os::thread::Thread;
-use crate::sleep::{CoreThread, Event};
+use crate::sleep::CoreThread;
 use crate::worker::shared::Registry;
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
@@ -166,24 +166,6 @@ impl fmt::Debug for ThreadBuilder {
             .field("name", &self.name)
             .field("stack_size", &self.stack_size)
             .finish_non_exhaustive()
-    }
-}
-
-/// All threads of a scoped pool share one. The drop of the last reference makes the event happen,
-/// for which the caller waits that builds the pool. If that is a worker of another pool, it works
-/// until then.
-pub(super) struct ScopedThreads(pub(super) Arc<Event>);
-
-impl Default for ScopedThreads {
-    fn default() -> Self {
-        // (At this address is no pool.)
-        ScopedThreads(Arc::new(Event::new(ptr::dangling::<Registry>().addr())))
-    }
-}
-
-impl Drop for ScopedThreads {
-    fn drop(&mut self) {
-        Event::happen_shared(&self.0);
     }
 }
 

@@ -99,6 +99,15 @@ impl Event {
 }
 
 /// A worker's wait, which `Event::wait` has registered.
+/// Makes the event happen when this is dropped.
+pub(crate) struct HappensAtDrop(pub(crate) Arc<Event>);
+
+impl Drop for HappensAtDrop {
+    fn drop(&mut self) {
+        Event::happen_shared(&self.0);
+    }
+}
+
 impl Wait for Event {
     fn done(&self) -> bool {
         self.has_happened()

@@ -164,7 +164,7 @@ mod wake;
 
 pub(crate) use cores::{CoreThread, SpareFor};
 pub(crate) use counts::MAX_WORKERS;
-pub(crate) use event::{Event, HasSleep, Sleeper};
+pub(crate) use event::{Event, HappensAtDrop, HasSleep, Sleeper};
 pub(crate) use hand_off::GivenBack;
 pub(crate) use park::{Kind, Look, Moment};
 pub(crate) use relay::Relay;

@@ -1,11 +1,13 @@
 //! How a thread of any kind waits: a worker works meanwhile, any other thread sleeps.
 
-use std::cell::Cell;
-use std::time::Duration;
+use std::cell::{Cell, OnceCell};
+use std::io;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::callers::LATE;
 use crate::latch::{Awaited, EXTERNAL, Wait};
+use crate::os::thread::Stoppable;
 use crate::sim;
 use crate::sleep::{Event, Sleeper};
 use crate::sync::{Parker, wait_outside};
@@ -50,32 +52,58 @@ pub(crate) trait Awaitable {
             }
             return;
         };
-        worker.wait_until(&WorkerWait::new(self, worker));
+        self.wait_on(worker, None);
+    }
+
+    /// Waits as a worker, until a deadline if there is one.
+    fn wait_on(&self, worker: &Worker, deadline: Option<Instant>) {
+        let (is_registered, alarm) = (Cell::new(false), OnceCell::new());
+        worker.wait_until(&WorkerWait { result: self, worker, is_registered, deadline, alarm });
     }
 }
 
 /// A worker's wait for a result.
-pub(crate) struct WorkerWait<'a, A: ?Sized> {
+struct WorkerWait<'a, A: ?Sized> {
     result: &'a A,
     worker: &'a Worker,
     /// Whether the worker's `Sleeper` is registered.
     is_registered: Cell<bool>,
+    deadline: Option<Instant>,
+    /// A thread that wakes the worker at the deadline, from when the worker is about to sleep for
+    /// the first time. The drop waits for its end: otherwise it might drop the last reference to
+    /// the pool.
+    alarm: OnceCell<io::Result<Stoppable>>,
 }
 
-impl<'a, A: ?Sized> WorkerWait<'a, A> {
-    pub(crate) fn new(result: &'a A, worker: &'a Worker) -> Self {
-        WorkerWait { result, worker, is_registered: Cell::new(false) }
+impl<A: ?Sized> WorkerWait<'_, A> {
+    fn is_over(&self, deadline: Instant) -> bool {
+        // If no alarm could be started, no thread would wake the worker.
+        let cannot_sleep = matches!(self.alarm.get(), Some(Err(_)));
+        cannot_sleep || Instant::now() >= deadline
+    }
+
+    fn start_alarm(&self, deadline: Instant, sleeper: Sleeper) -> io::Result<Stoppable> {
+        Stoppable::start("filch-alarm", move |stops| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Harmless if it comes early or late.
+            let _ = stops.recv_timeout(left);
+            sleeper.wake();
+        })
     }
 }
 
 impl<A: Awaitable + ?Sized> Wait for WorkerWait<'_, A> {
     fn done(&self) -> bool {
-        self.result.is_there()
+        self.result.is_there() || self.deadline.is_some_and(|deadline| self.is_over(deadline))
     }
 
     fn register_waker(&self) -> bool {
         if !self.is_registered.get() {
             self.is_registered.set(self.result.register_waker(self.worker.sleeper(self)));
+        }
+        if let Some(deadline) = self.deadline.filter(|_| self.is_registered.get()) {
+            let start = || self.start_alarm(deadline, self.worker.sleeper(self));
+            self.alarm.get_or_init(start);
         }
         self.is_registered.get() && !self.done()
     }

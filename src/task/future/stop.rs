@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::context::CancelReason::Shutdown;
 use crate::latch::EXTERNAL;
 use crate::os::thread::Thread;
-use crate::sleep::Event;
+use crate::sleep::{Event, HappensAtDrop};
 use crate::task::block::TaskHead;
 use crate::worker::JobRef;
 
@@ -18,17 +18,9 @@ const MOST_NESTED: usize = 32;
 thread_local! {
     /// How many futures of ended pools the thread is dropping inside each other.
     static NESTED: Cell<usize> = const { Cell::new(0) };
-    /// Shared by the thread of the outermost drop and those that took over deeper drops.
-    static DEEPER: RefCell<Option<Arc<Deeper>>> = const { RefCell::new(None) };
-}
-
-/// When its last reference is dropped, the thread of the outermost drop wakes.
-struct Deeper(Arc<Event>);
-
-impl Drop for Deeper {
-    fn drop(&mut self) {
-        Event::happen_shared(&self.0);
-    }
+    /// Shared by the thread of the outermost drop and those that took over deeper drops. When the
+    /// last reference is dropped, the former wakes.
+    static DEEPER: RefCell<Option<Arc<HappensAtDrop>>> = const { RefCell::new(None) };
 }
 
 /// Drops a future of a pool that has ended. That may wake or cancel another such future, and so
@@ -60,7 +52,7 @@ pub(super) unsafe fn stop_in_turn(this: NonNull<TaskHead>) {
 /// # Safety
 /// As `stop_in_turn`. If this returns an error, the caller still holds the future.
 unsafe fn stop_on_other_thread(this: NonNull<TaskHead>) -> io::Result<()> {
-    let new = || Arc::new(Deeper(Arc::new(Event::new(EXTERNAL))));
+    let new = || Arc::new(HappensAtDrop(Arc::new(Event::new(EXTERNAL))));
     let deeper = DEEPER.try_with(|it| it.borrow_mut().get_or_insert_with(new).clone());
     let deeper = deeper.map_err(io::Error::other)?;
     // SAFETY: it is no job, but may be sent like one.
