@@ -104,9 +104,6 @@ impl Registry {
     /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
     #[cold]
     pub(super) fn submit_inherited(&self, caller: Option<&Worker>, job: JobRef) {
-        if caller.is_none() && !Worker::is_on_pools_thread() {
-            return self.inject_from_anywhere(job);
-        }
         Worker::pass_priority(caller, &job);
         self.submit_prioritized(caller, job);
     }
@@ -166,9 +163,12 @@ impl Worker {
         &queues[usize::from(priority == Priority::Low)]
     }
 
-    /// The worker's own queue for tasks of high or low `priority`, if it has had any.
-    fn class_queue(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
-        self.own_queues.get().map(|queues| &queues[usize::from(priority == Priority::Low)])
+    /// `tasks_of`, if there has been such a task.
+    fn queue_of(&self, priority: Priority) -> Option<&TaskQueue<JobRef>> {
+        match priority {
+            Priority::Normal => Some(&self.tasks),
+            class => Some(&self.own_queues.get()?[usize::from(class == Priority::Low)]),
+        }
     }
 
     fn class_queues(&self) -> impl Iterator<Item = &TaskQueue<JobRef>> {
@@ -182,10 +182,7 @@ impl Worker {
     }
 
     pub(crate) fn tasks_queued(&self, priority: Priority) -> usize {
-        match priority {
-            Priority::Normal => self.tasks.public(),
-            class => self.class_queue(class).map_or(0, TaskQueue::public),
-        }
+        self.queue_of(priority).map_or(0, TaskQueue::public)
     }
 
     /// How many tasks thieves could take, of all priorities.
@@ -200,9 +197,8 @@ impl Worker {
         others.fold(self.tasks.pending(), |(tasks, batches), own| (tasks + own.0, batches + own.1))
     }
 
-    /// Takes the newest of this worker's tasks of high or low `priority`.
     fn newest_of(&self, priority: Priority) -> Option<JobRef> {
-        self.class_queue(priority)?.pop(|| self.share_rest())
+        self.queue_of(priority)?.pop(|| self.share_rest())
     }
 
     /// Takes the newest of this worker's tasks, of any priority.
@@ -213,8 +209,7 @@ impl Worker {
 
     #[cold]
     fn newest_of_each(&self) -> Option<JobRef> {
-        let low = || self.newest_of(Priority::Low);
-        self.newest_of(Priority::High).or_else(|| self.newest_task()).or_else(low)
+        Priority::ALL.into_iter().find_map(|priority| self.newest_of(priority))
     }
 
     fn injected_of(&self, priority: Priority) -> Option<JobRef> {
@@ -257,7 +252,7 @@ impl Worker {
 
     fn shows_work_of(&self, priority: Priority) -> bool {
         let has_fork = self.priority() == priority && !self.forks.is_empty();
-        has_fork || self.class_queue(priority).is_some_and(|tasks| !tasks.is_empty())
+        has_fork || self.queue_of(priority).is_some_and(|tasks| !tasks.is_empty())
     }
 
     /// Steals a job of high or low `priority`.
@@ -270,7 +265,7 @@ impl Worker {
     }
 
     fn steal_task_of(&self, priority: Priority, victim: &Worker) -> Option<JobRef> {
-        let tasks = victim.class_queue(priority).filter(|tasks| !tasks.is_empty())?;
+        let tasks = victim.queue_of(priority).filter(|tasks| !tasks.is_empty())?;
         self.steal_task_from(tasks, self.tasks_of(priority), || false)
     }
 
