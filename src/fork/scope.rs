@@ -12,7 +12,7 @@ use crate::context::{CancelReason, Stop, UNWINDS};
 use crate::job::outcome;
 use crate::pool::with_current;
 use crate::task::{Handle, JoinError};
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 use crate::worker::{JobRef, Worker, with_span};
 
 /// A scope for tasks that may borrow: see [`scope`]. Tasks run in `'scope` and may borrow what
@@ -169,7 +169,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 #[must_use = "its scope waits for it"]
 pub(crate) struct Deferred {
     job: JobRef,
-    registry: Arc<Registry>,
+    registry: RegistryRef,
     is_cross_job: bool,
 }
 
@@ -181,8 +181,6 @@ impl Deferred {
             true => self.registry.inject_cross_job(self.job),
             false => self.registry.submit_prioritized(caller, self.job),
         }
-        // This may be the last reference, and the handlers that it drops may panic.
-        outcome::discard(self.registry);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sleep::Sleeper;
 use crate::task::{JoinError, Waiting};
 use crate::worker::Worker;
 use crate::worker::event::Awaitable;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 
 /// Any number of tasks of one pool, whose results come in the order in which the tasks end.
 ///
@@ -52,7 +52,7 @@ use crate::worker::shared::Registry;
 pub struct TaskSet<T> {
     shared: Arc<Shared<T>>,
     /// The pool. `None` only while the set is dropped.
-    registry: Option<Arc<Registry>>,
+    registry: RegistryRef,
 }
 
 // A panic in a closure, a drop or a waker happens while no lock is held and nothing is half done.
@@ -87,7 +87,7 @@ impl<T: Send + 'static> TaskSet<T> {
     }
 
     fn of(registry: &Registry) -> Self {
-        TaskSet { shared: Shared::new(usize::MAX), registry: Some(registry.share()) }
+        TaskSet { shared: Shared::new(usize::MAX), registry: registry.share() }
     }
 
     /// Sets how many of the set's tasks may run at a time. The others wait in the set. By default
@@ -108,7 +108,7 @@ impl<T: Send + 'static> TaskSet<T> {
     #[track_caller]
     pub fn max_running(self, tasks: usize) -> Self {
         assert!(tasks != 0, "max_running: the limit is 0; accepted: 1 or more");
-        self.registry().expect_threads_or_end();
+        self.registry.expect_threads_or_end();
         let mut state = self.shared.state.lock();
         state.most = tasks;
         let mut tickets = 0;
@@ -132,7 +132,7 @@ impl<T: Send + 'static> TaskSet<T> {
         F: FnOnce() -> T + Send + 'static,
     {
         // First, since it may panic.
-        self.registry().expect_threads_or_end();
+        self.registry.expect_threads_or_end();
         let closure = Closure::new(Box::new(f));
         let mut state = self.shared.state.lock();
         state.queue.push_back(closure);
@@ -148,13 +148,6 @@ impl<T: Send + 'static> TaskSet<T> {
     fn submit_ticket(&self) {
         if !self.queue_counted_ticket(false) {
             self.cancel_queued(CancelReason::Shutdown);
-        }
-    }
-
-    fn registry(&self) -> &Registry {
-        match &self.registry {
-            Some(registry) => registry,
-            None => unreachable!("only the drop takes it"),
         }
     }
 
@@ -177,7 +170,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if self.is_empty() {
             return None;
         }
-        let registry = self.registry();
+        let registry = &*self.registry;
         if registry.is_lost() {
             generation::refuse();
         }
@@ -205,7 +198,7 @@ impl<T: Send + 'static> TaskSet<T> {
 
     /// Queues a ticket that is already counted. Returns `false` if the pool has ended.
     fn queue_counted_ticket(&self, is_cross_job: bool) -> bool {
-        let registry = self.registry();
+        let registry = &*self.registry;
         let keeper = registry.keep();
         match keeper {
             Some(_) => self.shared.queue_ticket(registry, is_cross_job),
@@ -219,7 +212,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// # Errors
     /// As [`join_next`](Self::join_next).
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
-        sim::poll_for(self.registry().address());
+        sim::poll_for(self.registry.address());
         self.shared.state.lock().ended.pop_front()
     }
 
@@ -255,7 +248,7 @@ impl<T: Send + 'static> TaskSet<T> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        if self.registry().is_lost() {
+        if self.registry.is_lost() {
             generation::refuse();
         }
         if self.shared.register_future(context.waker()) {
@@ -305,7 +298,7 @@ impl<T: Send + 'static> TaskSet<T> {
     pub fn detach_all(&mut self) {
         let most = self.shared.state.lock().most;
         let old = mem::replace(&mut self.shared, Shared::new(most));
-        old.close(self.registry());
+        old.close(&self.registry);
     }
 }
 
@@ -319,7 +312,7 @@ impl<T: Send + 'static> Awaitable for TaskSet<T> {
     }
 
     fn pool(&self) -> usize {
-        self.registry().address()
+        self.registry.address()
     }
 
     fn tag(&self) -> Option<usize> {
@@ -344,10 +337,7 @@ impl<T> TaskSet<T> {
 impl<T> Drop for TaskSet<T> {
     fn drop(&mut self) {
         let closures = mem::take(&mut self.shared.state.lock().queue);
-        let Some(registry) = self.registry.take() else { return };
-        let closed = outcome::run(|| self.shared.close(&registry));
-        // This may drop the pool's handlers, whose captures may panic in their drops.
-        outcome::discard(registry);
+        let closed = outcome::run(|| self.shared.close(&self.registry));
         let dropped = outcome::run(|| outcome::drop_all(closures));
         outcome::resume_first([closed, dropped].into_iter());
     }

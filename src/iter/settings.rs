@@ -1,26 +1,20 @@
 //! Where a loop runs.
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
 
 use super::limit::{innermost, limited, under};
-use crate::worker::shared::Registry;
+use crate::worker::shared::RegistryRef;
 
 /// Where a loop runs, as [`with_pool`](super::ParallelIterator::with_pool) and
 /// [`num_threads`](super::ParallelIterator::num_threads) say.
 #[derive(Clone, Default)]
 pub struct LoopSettings {
-    pool: Option<Arc<Registry>>,
+    pool: Option<RegistryRef>,
     threads: Option<usize>,
 }
 
-// As for `ThreadPool`.
-impl UnwindSafe for LoopSettings {}
-impl RefUnwindSafe for LoopSettings {}
-
 impl LoopSettings {
-    pub(super) fn pool(pool: Arc<Registry>) -> Self {
+    pub(super) fn pool(pool: RegistryRef) -> Self {
         LoopSettings { pool: Some(pool), threads: None }
     }
 

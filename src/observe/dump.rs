@@ -15,7 +15,7 @@ use crate::latch::Awaited;
 use crate::os::thread;
 use crate::sim::Simulated;
 use crate::worker::counters::WorkerCounters;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 use crate::worker::times::{Activity, Spent};
 use crate::worker::{Worker, pools};
 
@@ -76,7 +76,9 @@ pub struct Dump {
 pub fn dump() -> Dump {
     let mut dump = Dump::default();
     match pools::all() {
-        Some(list) => list.iter().for_each(|it| _ = Registry::with(it, |pool| dump.add(pool))),
+        Some(list) => {
+            list.iter().filter_map(RegistryRef::upgrade).for_each(|pool| dump.add(&pool));
+        }
         None => {
             dump.text = "the list of pools is locked, so none is shown; try again\n".into();
         }

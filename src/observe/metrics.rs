@@ -3,7 +3,6 @@
 use std::fmt;
 use std::iter::{FusedIterator, Sum};
 use std::ops::Add;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use super::Histogram;
 use crate::job::Priority;
 use crate::worker::counters::WorkerCounters;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 use crate::worker::task_times::{LiveHistogram, TaskTimes};
 use crate::worker::times::Activity;
 use crate::worker::{Worker, pools};
@@ -60,10 +59,6 @@ pub struct Metrics {
     pub run_times: Option<Histogram>,
     source: Weak<Registry>,
 }
-
-// It changes nothing in the pool.
-impl UnwindSafe for Metrics {}
-impl RefUnwindSafe for Metrics {}
 
 /// The metrics of one worker, or the [sum](Metrics::total) of several.
 ///
@@ -276,8 +271,8 @@ impl Iterator for Intervals {
 
     fn next(&mut self) -> Option<Metrics> {
         // (A handle or a set may keep the registry of a pool that has ended.)
-        let of_live = |it: &Registry| (!it.has_ended()).then(|| Metrics::of(it));
-        let now = Registry::with(&self.before.source, of_live)??;
+        let live = RegistryRef::upgrade(&self.before.source).filter(|pool| !pool.has_ended());
+        let now = Metrics::of(&*live?);
         let interval = now.since(&self.before);
         self.before = now;
         Some(interval)
@@ -288,7 +283,12 @@ impl Iterator for Intervals {
 impl FusedIterator for Intervals {}
 
 pub(super) fn all() -> Vec<Metrics> {
-    pools::all().iter().flatten().filter_map(|it| Registry::with(it, Metrics::of)).collect()
+    pools::all()
+        .iter()
+        .flatten()
+        .filter_map(RegistryRef::upgrade)
+        .map(|it| Metrics::of(&it))
+        .collect()
 }
 
 /// How many threads have handed off their cores, and do not have them back.

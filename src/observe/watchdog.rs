@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Dump;
 use crate::os::thread::Stoppable;
 use crate::os::write_error;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 
 pub(crate) fn start(registry: &Arc<Registry>, period: Duration) -> io::Result<Stoppable> {
     let registry = Arc::downgrade(registry);
@@ -20,7 +20,7 @@ fn watch(registry: &Weak<Registry>, period: Duration, is_over: &Receiver<()>) {
     let mut told = false;
     let mut periods_of_end = 0_u32;
     while is_over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-        let Some(now) = Registry::with(registry, Dump::of) else { return };
+        let Some(now) = RegistryRef::upgrade(registry).map(|it| Dump::of(&it)) else { return };
         periods_of_end = periods_of_end.saturating_add(now.is_ending().into());
         // The end has taken longer than a period, for the first time.
         if periods_of_end == 2 {

@@ -86,8 +86,6 @@ impl BuildErrorKind {
 
 // Errors are never changed in place, so a panic cannot leave one broken. (`io::Error` is not
 // `UnwindSafe`, since it may hold any type.)
-impl UnwindSafe for ThreadPoolBuildError {}
-impl RefUnwindSafe for ThreadPoolBuildError {}
 impl UnwindSafe for BuildErrorKind {}
 impl RefUnwindSafe for BuildErrorKind {}
 

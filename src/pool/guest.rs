@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 
 use super::BuildErrorKind;
 use crate::job::outcome;
@@ -13,7 +12,7 @@ use crate::os::thread::Thread;
 use crate::sim;
 use crate::sleep::{CoreThread, SpareFor};
 use crate::sync::Ordering;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 use crate::worker::{Acting, Worker};
 
 pub(super) const INDEX: usize = 0;
@@ -25,12 +24,12 @@ thread_local! {
 
 /// Both fields are set until it is dropped.
 struct Guest {
-    registry: Option<Arc<Registry>>,
+    registry: Option<RegistryRef>,
     acting: Option<Acting>,
 }
 
 /// Makes the calling thread a guest, unless it is a worker already.
-pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
+pub(super) fn join(registry: &Registry) -> Result<(), BuildErrorKind> {
     if Worker::current().or_else(Worker::blocked).is_some() {
         return Err(BuildErrorKind::CurrentThreadAlreadyInPool);
     }
@@ -42,7 +41,7 @@ pub(super) fn join(registry: &Arc<Registry>) -> Result<(), BuildErrorKind> {
         registry.workers()[INDEX].set_thread(true);
         registry.workers()[INDEX].note_awake(false);
         let acting = Some(Acting::start(&registry.workers()[INDEX]));
-        guest.set(Some(Guest { registry: Some(registry.clone()), acting }));
+        guest.set(Some(Guest { registry: Some(registry.share()), acting }));
     };
     GUEST.try_with(join).map_err(|_| {
         BuildErrorKind::of_thread(INDEX, io::Error::other("the calling thread is ending"))
@@ -76,14 +75,12 @@ impl Drop for Guest {
         self.acting = None;
         if let Some(registry) = self.registry.take() {
             leave(&registry);
-            // This may be the last reference to the registry.
-            outcome::discard(registry);
         }
     }
 }
 
 /// Gives the core of a guest that ends to another thread.
-fn leave(registry: &Arc<Registry>) {
+fn leave(registry: &Registry) {
     let worker = &registry.workers()[INDEX];
     // The thread may have called `exit` inside a job, whose frames then still exist, or inside
     // `blocking`, where it does not have the core.
@@ -99,11 +96,10 @@ fn leave(registry: &Arc<Registry>) {
         return registry.end_if_idle();
     }
     let (name, stack_size) = (registry.name(INDEX), registry.settings.stack_size);
-    let shared = registry.clone();
+    let shared = registry.share();
     let work = move || {
         shared.guest_goes();
         shared.run_worker(INDEX);
-        outcome::discard(shared);
     };
     match Thread::start_detached(name, stack_size, work) {
         // Here as well, so that it is visible as soon as this thread has ended.

@@ -57,8 +57,7 @@ pub struct ThreadPool {
     waits: bool,
 }
 
-// Panics of closures and handlers are caught where the pool calls them, and resumed only while its
-// state is consistent. No code of the user runs under its locks.
+// As for `Registry`.
 impl UnwindSafe for ThreadPool {}
 impl RefUnwindSafe for ThreadPool {}
 
@@ -141,10 +140,7 @@ impl ThreadPool {
         let registry = self.registry.share();
         registry.shut_down();
         drop(self);
-        let dropped = registry.counts.dropped_tasks.load(Ordering::Relaxed);
-        // This may be the last reference, which drops the captures of the handlers.
-        outcome::discard(registry);
-        dropped
+        registry.counts.dropped_tasks.load(Ordering::Relaxed)
     }
 
     /// Whether a drop waits for the end of the pool's threads.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::{fmt, io, thread};
 
 use super::{BuildErrorKind, ThreadPool, guest};
-use crate::job::outcome;
 use crate::os::thread::Thread;
 use crate::sleep::CoreThread;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 
 pub(super) type NameOf = Box<dyn FnMut(usize) -> String>;
 pub(super) type SpawnHandler<'a> = Box<dyn FnMut(ThreadBuilder) -> io::Result<()> + 'a>;
@@ -56,13 +55,13 @@ impl Spawner<'_> {
     fn start(
         &mut self,
         index: usize,
-        registry: &Arc<Registry>,
+        registry: &Registry,
     ) -> Result<Option<Thread>, BuildErrorKind> {
         let name = self.name(index)?;
         registry.set_name(index, name.clone());
         registry.thread_starts();
         let stack_size = registry.settings.stack_size;
-        let theirs = Some(registry.clone());
+        let theirs = Some(registry.share());
         let worker = ThreadBuilder { index, name, stack_size, registry: theirs, own: None };
         let started = match &mut self.handler {
             Some(handler) => handler(worker).map(|()| None),
@@ -80,7 +79,6 @@ impl Drop for ThreadBuilder {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.take() {
             registry.thread_refused(self.index, self.own.is_some());
-            outcome::discard(registry);
         }
     }
 }
@@ -97,7 +95,7 @@ pub struct ThreadBuilder {
     name: String,
     stack_size: Option<usize>,
     /// Taken by `run`.
-    registry: Option<Arc<Registry>>,
+    registry: Option<RegistryRef>,
     /// The thread's entry among the sleepers, if the pool itself starts it. Then it already counts
     /// as running.
     own: Option<Arc<CoreThread>>,
@@ -133,8 +131,6 @@ impl ThreadBuilder {
                 None if registry.thread_runs() => registry.run_worker(self.index),
                 None => {}
             }
-            // This may be the last reference to the registry, and drop the handlers' captures.
-            outcome::discard(registry);
         }
     }
 

@@ -50,10 +50,7 @@ impl<T> Handle<T> {
     /// Gives a panic to the handler of the task's pool. If the pool has ended, it has no handler.
     fn give_to_pool(&self, payload: Payload) {
         match pools::registry_at(self.pool.addr()) {
-            Some(registry) => {
-                registry.handlers.take_panic(payload);
-                outcome::discard(registry);
-            }
+            Some(registry) => registry.handlers.take_panic(payload),
             None => outcome::discard(payload),
         }
     }

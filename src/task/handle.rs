@@ -13,7 +13,7 @@ use super::home::{Ended, Home};
 use super::request::Requested;
 use super::state::Detached;
 use super::waiting::{Waiting, drop_waiting, take_waiting};
-use crate::job::{self, Priority, outcome, tag_of};
+use crate::job::{self, Priority, tag_of};
 use crate::latch::{Awaited, AwaitedTask, EXTERNAL, JobName};
 use crate::os::generation;
 use crate::sim;
@@ -169,12 +169,9 @@ impl<T> Handle<T> {
         // guest is to run it.
         let keeper = registry.keep_workers();
         let may_run = keeper.is_some() || registry.has_guest();
-        let (kept, word) = (registry.clone(), Worker::current_word());
+        let word = Worker::current_word();
         // SAFETY: the request is revoked before the handle takes the result.
-        let requested = may_run.then(|| unsafe { Requested::new(self.task, kept, word) });
-        drop(keeper);
-        outcome::discard(registry);
-        requested
+        may_run.then(|| unsafe { Requested::new(self.task, registry.share(), word) })
     }
 
     /// Runs the task, which the caller has claimed. Then drops the empty entries at the newest end
@@ -246,7 +243,6 @@ impl<T> Awaitable for Handle<T> {
             // (Another caller that still waits repeats its request.)
             registry.withdraw_request();
         }
-        outcome::discard(registry);
         next
     }
 

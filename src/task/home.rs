@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::context::{CancelReason, Stop};
 use crate::job::outcome::{self, Payload};
 use crate::sync::Mutex;
-use crate::worker::shared::Registry;
+use crate::worker::shared::{Registry, RegistryRef};
 use crate::worker::{ContextRef, Worker};
 
 pub(crate) trait Home: Copy {
@@ -72,7 +72,7 @@ impl<T> Ended<T> {
 /// A panic that waits for its handle.
 pub(crate) enum Kept {
     /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
-    ByTask(Box<(NamedPanic, Arc<Registry>)>),
+    ByTask(Box<(NamedPanic, RegistryRef)>),
     /// In the scope, under this number.
     ByScope(NonNull<Panics>, usize),
 }
@@ -84,12 +84,7 @@ impl Kept {
     /// If the task is in a scope, that has not ended.
     pub(super) unsafe fn give(self) -> NamedPanic {
         match self {
-            Kept::ByTask(kept) => {
-                let (panic, registry) = *kept;
-                // This may drop the pool's handlers, whose captures may panic in their drops.
-                outcome::discard(registry);
-                panic
-            }
+            Kept::ByTask(kept) => kept.0,
             // SAFETY: the scope has not ended.
             Kept::ByScope(panics, number) => (unsafe { panics.as_ref() }.take(number), None),
         }
@@ -100,7 +95,6 @@ impl Kept {
         if let Kept::ByTask(kept) = self {
             let ((payload, _), registry) = *kept;
             registry.handlers.take_panic(payload);
-            outcome::discard(registry);
         }
     }
 }

@@ -7,10 +7,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::block::{self, TaskHead};
-use crate::job::{Priority, outcome};
+use crate::job::Priority;
 use crate::sync::Mutex;
 use crate::worker::settings::WaitPolicy;
-use crate::worker::shared::Registry;
+use crate::worker::shared::RegistryRef;
 use crate::worker::{Header, JobRef, Table, Worker};
 
 /// A request. Its `Arc` counts two references, one in the queue and one of the joiner.
@@ -30,8 +30,7 @@ unsafe impl Send for Request {}
 /// pool: if no worker takes the request, the pool drops it.
 pub(super) struct Requested {
     request: Arc<Request>,
-    /// Set until this is dropped.
-    registry: Option<Arc<Registry>>,
+    _registry: RegistryRef,
 }
 
 impl Requested {
@@ -39,11 +38,7 @@ impl Requested {
     ///
     /// # Safety
     /// `task` is alive, and its handle waits, until this is dropped.
-    pub(super) unsafe fn new(
-        task: NonNull<TaskHead>,
-        registry: Arc<Registry>,
-        word: usize,
-    ) -> Self {
+    pub(super) unsafe fn new(task: NonNull<TaskHead>, registry: RegistryRef, word: usize) -> Self {
         // SAFETY: the table is made for this type, whose first field is the header.
         let mut header = unsafe { Header::new(NonNull::from(Request::TABLE)) };
         // A request may outlive the joiner's ancestors, at which waits for own work would look.
@@ -57,15 +52,13 @@ impl Requested {
         // SAFETY: the header comes first; this reference keeps the request alive; tasks may be run
         // on other threads; the tag is set; it is the only such reference.
         registry.inject_cross_job(unsafe { JobRef::new(job.cast()) });
-        Requested { request, registry: Some(registry) }
+        Requested { request, _registry: registry }
     }
 }
 
 impl Drop for Requested {
     fn drop(&mut self) {
         *self.request.task.lock() = None;
-        // This may be the last reference.
-        outcome::discard(self.registry.take());
     }
 }
 

@@ -178,6 +178,6 @@ fn park_with_calls(
 impl Worker {
     /// What wakes this worker in `wait`.
     pub(crate) fn sleeper(&self, wait: &impl Wait) -> Sleeper {
-        Sleeper::Worker(self.registry().share(), self.index(), wait.address())
+        Sleeper::Worker(self.registry().arc(), self.index(), wait.address())
     }
 }

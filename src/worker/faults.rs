@@ -84,7 +84,7 @@ fn handlers_that_are_dropped_in_a_job_do_not_have_its_tags() {
             let _ = &probe;
         };
         let other = ThreadPoolBuilder::new().num_threads(1).start_handler(handler).build().unwrap();
-        let last = other.registry().share();
+        let last = other.registry().arc();
         drop(other);
         while Arc::strong_count(&last) > 1 {
             thread::yield_now();

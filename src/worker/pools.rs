@@ -1,8 +1,8 @@
 //! The list of all pools of the process.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
-use super::shared::{Registry, Worker};
+use super::shared::{Registry, RegistryRef, Worker};
 use crate::os::generation::PerProcess;
 use crate::sync::Mutex;
 
@@ -24,9 +24,9 @@ pub(crate) fn has_registry_at(address: usize) -> bool {
 }
 
 /// The pool at this address, if there is one.
-pub(crate) fn registry_at(address: usize) -> Option<Arc<Registry>> {
+pub(crate) fn registry_at(address: usize) -> Option<RegistryRef> {
     let pools = POOLS.get().lock();
-    pools.iter().find(|pool| pool.as_ptr().addr() == address)?.upgrade()
+    RegistryRef::upgrade(pools.iter().find(|pool| pool.as_ptr().addr() == address)?)
 }
 
 /// The pools of this process, unless their list is locked.

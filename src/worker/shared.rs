@@ -4,6 +4,9 @@
 //! files of this folder.
 
 use std::cell;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr as PlainPtr, AtomicUsize as PlainUsize};
 use std::sync::{Arc, OnceLock, Weak};
@@ -444,22 +447,49 @@ impl Registry {
         self.this.clone()
     }
 
-    /// Calls `f` with a pool, if it still exists.
-    pub(crate) fn with<R>(this: &Weak<Registry>, f: impl FnOnce(&Registry) -> R) -> Option<R> {
-        let registry = this.upgrade()?;
-        let result = f(&registry);
-        // This may be the last reference, and drop the handlers' captures.
-        outcome::discard(registry);
-        Some(result)
+    pub(crate) fn share(&self) -> RegistryRef {
+        RegistryRef(ManuallyDrop::new(self.arc()))
     }
 
-    pub(crate) fn share(&self) -> Arc<Registry> {
+    pub(crate) fn arc(&self) -> Arc<Registry> {
         match self.this.upgrade() {
             Some(registry) => registry,
             None => unreachable!("a registry in use has an owner"),
         }
     }
 }
+
+/// A reference to a pool, other than that of a `ThreadPool`. The last one drops the captures of the
+/// pool's handlers: panics in their drops are discarded.
+#[derive(Clone)]
+pub(crate) struct RegistryRef(ManuallyDrop<Arc<Registry>>);
+
+impl RegistryRef {
+    /// Returns `None` if the pool is gone.
+    pub(crate) fn upgrade(pool: &Weak<Registry>) -> Option<Self> {
+        pool.upgrade().map(|pool| RegistryRef(ManuallyDrop::new(pool)))
+    }
+}
+
+impl Deref for RegistryRef {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.0
+    }
+}
+
+impl Drop for RegistryRef {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        outcome::discard(unsafe { ManuallyDrop::take(&mut self.0) });
+    }
+}
+
+// Panics of closures and handlers are caught where the pool calls them, and resumed only while its
+// state is consistent. No code of the user runs under its locks.
+impl UnwindSafe for Registry {}
+impl RefUnwindSafe for Registry {}
 
 impl HasSleep for Registry {
     fn sleep(&self) -> &Sleep {

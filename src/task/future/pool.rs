@@ -42,10 +42,7 @@ impl Pool {
             return Some(act(own));
         }
         let registry = pools::registry_at(self.address)?;
-        let result = (registry.number == self.number).then(|| act(&registry));
-        // This may be the last reference, whose drop drops the captures of the pool's handlers.
-        outcome::discard(registry);
-        result
+        (registry.number == self.number).then(|| act(&registry))
     }
 
     /// Calls code of the user. A panic goes to the pool's handler.
