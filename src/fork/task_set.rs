@@ -164,19 +164,12 @@ impl<T: Send + 'static> TaskSet<T> {
     /// # Panics
     /// Panics in the child of a `fork()` if a task of the parent has not ended.
     pub fn join_next(&mut self) -> Option<Result<T, JoinError>> {
-        if let Some(result) = self.try_join_next() {
-            return Some(result);
-        }
-        if self.is_empty() {
-            return None;
-        }
-        let registry = &*self.registry;
-        if registry.is_lost() {
-            generation::refuse();
+        if let Poll::Ready(next) = self.next_if_known() {
+            return next;
         }
         // Drops the waker of an earlier poll. Amid the wait, a panic of that drop would abort.
         self.shared.forget_waiting();
-        if Worker::is_on_other_pools_thread(registry) {
+        if Worker::is_on_other_pools_thread(&*self.registry) {
             self.request();
         }
         self.wait_for();
@@ -216,6 +209,18 @@ impl<T: Send + 'static> TaskSet<T> {
         self.shared.state.lock().ended.pop_front()
     }
 
+    /// What `join_next` returns, unless it has to wait.
+    fn next_if_known(&mut self) -> Poll<Option<Result<T, JoinError>>> {
+        let next = self.try_join_next();
+        if next.is_some() || self.is_empty() {
+            return Poll::Ready(next);
+        }
+        if self.registry.is_lost() {
+            generation::refuse();
+        }
+        Poll::Pending
+    }
+
     /// Returns a future that gives what [`join_next`](Self::join_next) returns, on any executor.
     ///
     /// Dropping the future loses nothing: a result stays in the set until it is taken.
@@ -242,14 +247,9 @@ impl<T: Send + 'static> TaskSet<T> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<T, JoinError>>> {
-        if let Some(result) = self.try_join_next() {
-            return Poll::Ready(Some(result));
-        }
-        if self.is_empty() {
-            return Poll::Ready(None);
-        }
-        if self.registry.is_lost() {
-            generation::refuse();
+        let next = self.next_if_known();
+        if next.is_ready() {
+            return next;
         }
         if self.shared.register_future(context.waker()) {
             return Poll::Pending;

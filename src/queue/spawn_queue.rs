@@ -64,7 +64,6 @@
 use std::array;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
@@ -128,32 +127,22 @@ impl<J> Packed<J> {
         Packed(block)
     }
 
+    fn batch(&mut self) -> &mut Batch<J> {
+        // SAFETY: the block is this value's alone, and was written by `empty`.
+        unsafe { self.0.as_mut() }
+    }
+
     fn push(&mut self, task: J) {
-        let len = self.len;
-        self.slots[len].write(task);
-        self.len = len + 1;
+        let batch = self.batch();
+        batch.slots[batch.len].write(task);
+        batch.len += 1;
     }
 
     fn pop(&mut self) -> Option<J> {
-        self.len = self.len.checked_sub(1)?;
+        let batch = self.batch();
+        batch.len = batch.len.checked_sub(1)?;
         // SAFETY: the slots below the former length are filled, and this one is no longer counted.
-        Some(unsafe { self.slots[self.len].assume_init_read() })
-    }
-}
-
-impl<J> Deref for Packed<J> {
-    type Target = Batch<J>;
-
-    fn deref(&self) -> &Batch<J> {
-        // SAFETY: the block is this value's alone, and was written by `empty`.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl<J> DerefMut for Packed<J> {
-    fn deref_mut(&mut self) -> &mut Batch<J> {
-        // SAFETY: as in `deref`.
-        unsafe { self.0.as_mut() }
+        Some(unsafe { batch.slots[batch.len].assume_init_read() })
     }
 }
 
@@ -213,7 +202,7 @@ impl<J> Buffer<J> {
 
     /// Moves a batch's tasks into the buffer, if it is empty (owner only).
     #[must_use]
-    fn fill(&self, batch: &mut Packed<J>) -> bool {
+    fn fill(&self, batch: &mut Batch<J>) -> bool {
         // Acquire: as in `push`.
         if self.len.load(Ordering::Acquire) != 0 {
             return false;
@@ -487,7 +476,7 @@ impl<J> TaskQueue<J> {
     /// Returns the newest task of a batch, and adds the others to this queue.
     fn unpack(&self, mut batch: Packed<J>) -> Option<J> {
         let newest = batch.pop();
-        if batch.len > 0 && !self.buffer.fill(&mut batch) {
+        if batch.batch().len > 0 && !self.buffer.fill(batch.batch()) {
             self.use_deques();
             self.batches.push(batch);
         }

@@ -63,27 +63,19 @@ pub(crate) fn with_current_context<R>(op: impl FnOnce(Option<&Context>) -> R) ->
     op(unsafe { current_context().as_ref() })
 }
 
-/// A reference to a context that is current.
-///
-/// # Safety
-/// `context` is null, or invariant 1 holds for it.
-pub(crate) unsafe fn share(context: ContextRef) -> Option<Arc<Context>> {
-    if context.is_null() {
-        return None;
-    }
-    // SAFETY: it is the pointer of an `Arc` that is alive.
-    unsafe { Arc::increment_strong_count(context) };
-    // SAFETY: the count above is this reference's.
-    Some(unsafe { Arc::from_raw(context) })
-}
-
 /// Returns the current context, with the current span.
 pub(crate) fn share_current() -> Option<Arc<Context>> {
     if let Some(context) = with_new_span() {
         return Some(context);
     }
-    // SAFETY: invariant 1.
-    unsafe { share(current_context()) }
+    let context = current_context();
+    if context.is_null() {
+        return None;
+    }
+    // SAFETY: it is the pointer of an `Arc`, which is alive: invariant 1.
+    unsafe { Arc::increment_strong_count(context) };
+    // SAFETY: the count above is this reference's.
+    Some(unsafe { Arc::from_raw(context) })
 }
 
 /// Returns a context with the current span, unless the current one has that.
