@@ -20,7 +20,7 @@ unsafe impl Send for Frame {}
 
 impl Frame {
     fn new() -> Self {
-        Frame { latch: Latch::new().into(), data: UnsafeCell::new(0), parker: Parker::new() }
+        Frame { latch: Latch::new().into(), data: UnsafeCell::new(0), parker: Parker::default() }
     }
 
     /// Does the work, sets the latch, and wakes the waiter if it has to.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, ptr, thread};
 
+use super::builder::TURN_LIMIT;
 use super::spawner::{SpawnHandler, Spawner, ThreadBuilder};
 use super::{BuildErrorKind, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, guest};
 use crate::job::outcome;
@@ -137,7 +138,7 @@ impl ThreadPoolBuilder {
             (is_deterministic && has_spawn_handler, deterministic("spawn_handler")),
             (is_deterministic && self.uses_current_thread, deterministic("use_current_thread")),
             (self.watchdog == Some(Duration::ZERO), BuildErrorKind::InvalidWatchdogPeriod),
-            (self.turn_limit.is_zero(), BuildErrorKind::InvalidTurnLimit),
+            (self.turn_limit == Some(Duration::ZERO), BuildErrorKind::InvalidTurnLimit),
         ];
         if let Some((_, kind)) = refused.into_iter().find(|(is_refused, _)| *is_refused) {
             return Err(kind);
@@ -149,22 +150,16 @@ impl ThreadPoolBuilder {
         Worker::watch_forks();
         let workers = self.check(spawn_handler.is_some()).map_err(|kind| (kind, None))?;
         let report = || dump().to_string();
-        let simulation = self.seed.map(|seed| Simulation::enter(seed, self.turn_limit, report));
+        let limit = self.turn_limit.unwrap_or(TURN_LIMIT);
+        let simulation = self.seed.map(|seed| Simulation::enter(seed, limit, report));
         let simulation = simulation.transpose();
         let simulation = simulation.map_err(|error| (BuildErrorKind::of_thread(0, error), None))?;
         let (simulation, _building) = simulation.unzip();
-        let (max_spare_threads, max_blocking_threads) = match spawn_handler {
-            None => (self.settings.max_spare_threads, self.settings.max_blocking_threads),
-            Some(_) => (0, 0),
-        };
         let lends_cores = self.lends_cores();
-        let settings = Settings {
-            simulation,
-            max_spare_threads,
-            max_blocking_threads,
-            lends_cores,
-            ..self.settings
-        };
+        let mut settings = Settings { simulation, lends_cores, ..self.settings };
+        if spawn_handler.is_some() {
+            (settings.max_spare_threads, settings.max_blocking_threads) = (0, 0);
+        }
         // If an error, or a panic in a closure of the user, drops it, it ends its threads.
         let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
         if let Some(period) = self.watchdog {

@@ -11,18 +11,8 @@ use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
 #[cfg(all(test, not(loom)))]
 use crate::worker::shared::Registry;
 
-/// The default interval, in jobs, at which a worker looks at the injector first. (Tokio's number.
-/// Any two-digit prime would do.)
-const INJECTOR_INTERVAL: u32 = 61;
-
-/// The default limit of spare threads for waits. (A guess.)
-const MAX_SPARE_THREADS: usize = 64;
-
-/// The default limit of spare threads for `blocking`. (Tokio's number for its blocking threads.)
-const MAX_BLOCKING_THREADS: usize = 512;
-
 /// The default turn limit: long for a step of a test, short for a person.
-const TURN_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const TURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The settings of a pool.
 ///
@@ -34,6 +24,7 @@ const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// assert_eq!(pool.install(|| filch::current_num_threads()), 2);
 /// # Ok::<(), filch::ThreadPoolBuildError>(())
 /// ```
+#[derive(Default)]
 #[must_use = "a builder does nothing before `build` or `build_global`"]
 pub struct ThreadPoolBuilder {
     pub(super) num_threads: usize,
@@ -46,7 +37,8 @@ pub struct ThreadPoolBuilder {
     /// Whether cores are lent, if that was set.
     pub(super) lends_cores: Option<bool>,
     pub(super) seed: Option<Seed>,
-    pub(super) turn_limit: Duration,
+    /// If it was set: see `TURN_LIMIT`.
+    pub(super) turn_limit: Option<Duration>,
     pub(super) watchdog: Option<Duration>,
     pub(super) handlers: Handlers,
 }
@@ -58,36 +50,6 @@ pub struct ThreadPoolBuilder {
     label = "`cargo add filch --features deterministic` enables it"
 )]
 pub trait NeedsFeature {}
-
-impl Default for ThreadPoolBuilder {
-    fn default() -> Self {
-        ThreadPoolBuilder {
-            num_threads: 0,
-            name_of: None,
-            spawn_handler: None,
-            settings: Settings {
-                injector_interval: INJECTOR_INTERVAL,
-                wait_policy: WaitPolicy::AnyWork,
-                task_order: TaskOrder::NewestFirst,
-                lends_cores: false,
-                stack_size: None,
-                max_spare_threads: MAX_SPARE_THREADS,
-                max_blocking_threads: MAX_BLOCKING_THREADS,
-                times_workers: false,
-                task_times: 0,
-                max_queued: None,
-                simulation: None,
-            },
-            has_wait_policy: false,
-            uses_current_thread: false,
-            lends_cores: None,
-            seed: None,
-            turn_limit: TURN_LIMIT,
-            watchdog: None,
-            handlers: Handlers::default(),
-        }
-    }
-}
 
 #[cfg(all(test, not(loom)))]
 impl ThreadPoolBuilder {
@@ -479,7 +441,7 @@ impl ThreadPoolBuilder {
     /// Needs the feature `deterministic`.
     #[cfg(feature = "deterministic")]
     pub fn turn_limit(mut self, limit: Duration) -> Self {
-        self.turn_limit = limit;
+        self.turn_limit = Some(limit);
         self
     }
 

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU32, Ordering, Parker};
 
+/// The state of a new core.
 pub(super) const BUSY: u32 = 0;
 pub(super) const LOOKING: u32 = 1;
 pub(super) const PARKED: u32 = 2;
 pub(super) const BLOCKED: u32 = 3;
 pub(super) const RESTRICTED: u32 = 4;
 
+#[derive(Default)]
 pub(super) struct Core {
     pub(super) state: AtomicU32,
     /// Whether the core's holder counts as a searcher. Written by the holder, or under the list's
@@ -30,6 +32,7 @@ pub(super) struct Core {
 }
 
 /// A thread of a core. While it waits without the core, it sleeps here.
+#[derive(Default)]
 pub(crate) struct CoreThread {
     pub(crate) core: usize,
     /// The address of its wait, or 0.
@@ -51,16 +54,7 @@ pub(crate) struct CoreThread {
 
 impl CoreThread {
     fn new(core: usize, has_core: bool) -> Self {
-        CoreThread {
-            core,
-            wait: 0,
-            needs_any: false,
-            for_any: false,
-            blocks_since: None,
-            has_core: AtomicU32::new(has_core.into()),
-            is_called: AtomicU32::new(0),
-            parker: Parker::new(),
-        }
+        CoreThread { core, has_core: AtomicU32::new(has_core.into()), ..Self::default() }
     }
 
     pub(crate) fn at_bottom(core: usize, has_core: bool) -> Arc<Self> {

@@ -3,17 +3,17 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool as PlainBool;
 
 use crossbeam_utils::CachePadded;
 
 use super::cores::{BUSY, Core, CoreThread, CoreThreads, LOOKING, PARKED, RESTRICTED};
 use super::counts::{Counts, PARKED as ONE_PARKED, SEARCHER, SENTRY};
-use crate::sync::{AtomicU32, AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
+use crate::sync::{AtomicUsize, Generation, Mutex, MutexGuard, Ordering, Parker};
 
 /// Stands for the sentry's core if the sentry is a thread from outside that waits for a job.
 pub(super) const OUTSIDE: usize = usize::MAX;
 
+#[derive(Default)]
 pub(super) struct List {
     /// The cores in `PARKED` and `BLOCKED`, the latest last.
     pub(super) parked: Vec<usize>,
@@ -77,28 +77,17 @@ pub(crate) struct Sleep {
 impl Sleep {
     /// Makes `workers` cores, all of them `BUSY`.
     pub(crate) fn new(workers: usize) -> Self {
-        let core = || Core {
-            state: AtomicU32::new(BUSY),
-            searches: PlainBool::new(false),
-            off: AtomicU32::new(0),
-            returning: AtomicU32::new(0),
-            is_awaited: AtomicU32::new(0),
-            wait: Parker::new(),
-        };
         Sleep {
             counts: CachePadded::new(AtomicUsize::new(0)),
             restricted: CachePadded::new(AtomicUsize::new(0)),
             enough: AtomicUsize::new(0),
             needing_any: AtomicUsize::new(0),
             list: Mutex::new(List {
-                parked: Vec::new(),
-                sentry: None,
-                restricted: Vec::new(),
-                off_core: Vec::new(),
                 threads: (0..workers).map(|_| CoreThreads::default()).collect(),
+                ..List::default()
             }),
             generation: Generation::current(),
-            cores: (0..workers).map(|_| CachePadded::new(core())).collect(),
+            cores: (0..workers).map(|_| CachePadded::default()).collect(),
         }
     }
 

@@ -55,14 +55,16 @@ mod imp {
         unparker: Unparker,
     }
 
-    impl Parker {
-        pub(crate) fn new() -> Self {
+    impl Default for Parker {
+        fn default() -> Self {
             let parker = crossbeam_utils::sync::Parker::new();
             let unparker =
                 Unparker { real: parker.unparker().clone(), simulated: Default::default() };
             Parker { parker: Mutex::new(parker), unparker }
         }
+    }
 
+    impl Parker {
         /// Waits for a token and takes it. May return without a token.
         pub(crate) fn park(&self) {
             if !self.unparker.simulated.take() {
@@ -210,12 +212,14 @@ mod imp {
         given: loom::sync::Condvar,
     }
 
-    impl Parker {
-        pub(crate) fn new() -> Self {
+    impl Default for Parker {
+        fn default() -> Self {
             let (is_given, given) = (loom::sync::Mutex::new(false), loom::sync::Condvar::new());
             Parker(Unparker(Arc::new(Token { is_given, given })))
         }
+    }
 
+    impl Parker {
         pub(crate) fn park(&self) {
             let Token { is_given, given } = &*self.0.0;
             let mut token = is_given.lock().unwrap();

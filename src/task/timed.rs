@@ -32,7 +32,7 @@ impl<T> Handle<T> {
     }
 
     fn sleep_until(&self, deadline: Instant) {
-        let parker = Parker::new();
+        let parker = Parker::default();
         if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
             let left = || deadline.saturating_duration_since(Instant::now());
             while !self.poll_finished() && !left().is_zero() {

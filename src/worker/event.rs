@@ -42,7 +42,7 @@ pub(crate) trait Awaitable {
     /// Waits. A worker works meanwhile, and any other thread sleeps.
     fn wait_for(&self) {
         let Some(worker) = Worker::current() else {
-            let parker = Parker::new();
+            let parker = Parker::default();
             if self.register_waker(Sleeper::Outside(parker.unparker().clone())) {
                 // (Nothing that a seed decides may depend on the time, and a model has none.)
                 if !sim::takes_turns() && !cfg!(loom) {
@@ -150,7 +150,7 @@ impl Event {
 
     /// Waits on a thread that is no worker, if `ask`, which gets its parker, returns `true`.
     fn wait_outside(&self, ask: impl FnOnce(&Parker) -> bool) {
-        let parker = Parker::new();
+        let parker = Parker::default();
         self.register(Sleeper::Outside(parker.unparker().clone()));
         if ask(&parker) {
             wait_outside(&parker, self.pool(), || self.has_happened());

@@ -64,6 +64,16 @@ pub enum TaskOrder {
     OldestFirst,
 }
 
+/// The default interval, in jobs, at which a worker looks at the injector first. (Tokio's number.
+/// Any two-digit prime would do.)
+const INJECTOR_INTERVAL: u32 = 61;
+
+/// The default limit of spare threads for waits. (A guess.)
+const MAX_SPARE_THREADS: usize = 64;
+
+/// The default limit of spare threads for `blocking`. (Tokio's number for its blocking threads.)
+const MAX_BLOCKING_THREADS: usize = 512;
+
 /// The settings that matter as long as the pool lives.
 pub(crate) struct Settings {
     pub(crate) injector_interval: u32,
@@ -85,4 +95,22 @@ pub(crate) struct Settings {
     pub(crate) max_queued: Option<usize>,
     /// The simulation of a deterministic pool.
     pub(crate) simulation: Option<Simulation>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            injector_interval: INJECTOR_INTERVAL,
+            wait_policy: WaitPolicy::default(),
+            task_order: TaskOrder::default(),
+            lends_cores: false,
+            stack_size: None,
+            max_spare_threads: MAX_SPARE_THREADS,
+            max_blocking_threads: MAX_BLOCKING_THREADS,
+            times_workers: false,
+            task_times: 0,
+            max_queued: None,
+            simulation: None,
+        }
+    }
 }

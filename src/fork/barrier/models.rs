@@ -28,7 +28,7 @@ impl Gang {
             sleepers.iter().for_each(Unparker::unpark);
             return true;
         }
-        let parker = Parker::new();
+        let parker = Parker::default();
         while self.barrier.register(phase, || parker.unparker().clone()) {
             parker.park();
         }

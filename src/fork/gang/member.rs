@@ -132,7 +132,7 @@ impl<'g> Gang<'g> {
             }
             return;
         }
-        let parker = Parker::new();
+        let parker = Parker::default();
         let sleeper = || Sleeper::Gathering(parker.unparker().clone());
         while self.barrier.register(Phase::FIRST, sleeper) {
             parker.park();

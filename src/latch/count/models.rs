@@ -31,7 +31,7 @@ impl Scope {
             count: TaskCount::default().into(),
             data: (0..tasks).map(|_| UnsafeCell::new(0)).collect(),
             queue: (0..tasks).map(|_| AtomicUsize::new(0)).collect(),
-            parker: Parker::new(),
+            parker: Parker::default(),
             wakes: AtomicUsize::new(0),
         })
     }

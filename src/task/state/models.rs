@@ -37,7 +37,7 @@ impl Task {
             frees: AtomicUsize::new(0),
             sleepers: std::array::from_fn(|_| UnsafeCell::new(0)),
             registrations: AtomicUsize::new(0),
-            parker: Parker::new(),
+            parker: Parker::default(),
             cancels: AtomicUsize::new(0),
             ends: AtomicUsize::new(0),
         }

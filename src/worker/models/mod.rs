@@ -21,7 +21,8 @@ use self::pool::{Pool, Thread, check, check_within};
 use super::*;
 use crate::job::NO_TAG;
 use crate::latch::{Awaited, Latch, Wait, Waiter};
-use crate::sleep::{CoreThread, Counts, Kind, Stopped};
+use crate::sleep::counts::Counts;
+use crate::sleep::{CoreThread, Kind, Stopped};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The thread of worker `me`, until it has run a job.

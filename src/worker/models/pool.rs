@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use crate::job::{NO_TAG, Priority};
-use crate::sleep::{CoreThread, Counts, Sleep};
+use crate::sleep::counts::Counts;
+use crate::sleep::{CoreThread, Sleep};
 use crate::worker::handlers::Handlers;
 use crate::worker::join_job::JoinJob;
 use crate::worker::settings::{Settings, TaskOrder, WaitPolicy};
