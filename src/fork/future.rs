@@ -64,11 +64,10 @@ impl ThreadPool {
     }
 }
 
-fn spawn_future_in<F>(registry: &Registry, future: F) -> FutureHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+fn spawn_future_in<F: Future<Output: Send + 'static> + Send + 'static>(
+    registry: &Registry,
+    future: F,
+) -> FutureHandle<F::Output> {
     let caller = registry.expect_worker();
     let context = share_current();
     let home = PoolHome::<BY_TOKEN>::lent(context.as_ref());

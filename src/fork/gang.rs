@@ -139,11 +139,11 @@ impl ThreadPool {
     }
 }
 
-fn gang_in<F, R>(registry: &Registry, members: usize, f: &F) -> Result<Vec<R>, GangError>
-where
-    F: Fn(&mut Member<'_>) -> R + Sync,
-    R: Send,
-{
+fn gang_in<R: Send>(
+    registry: &Registry,
+    members: usize,
+    f: &(impl Fn(&mut Member<'_>) -> R + Sync),
+) -> Result<Vec<R>, GangError> {
     if members == 0 {
         return Ok(Vec::new());
     }
@@ -158,14 +158,15 @@ where
     })
 }
 
-fn run<F, R>(registry: &Registry, workers: Vec<usize>, caller: &Worker, f: &F) -> Vec<R>
-where
-    F: Fn(&mut Member<'_>) -> R + Sync,
-    R: Send,
-{
+fn run<R: Send>(
+    registry: &Registry,
+    workers: Vec<usize>,
+    caller: &Worker,
+    f: &(impl Fn(&mut Member<'_>) -> R + Sync),
+) -> Vec<R> {
     let members = workers.len();
     let gang = Gang::new(registry, workers, caller.tag());
-    let jobs: Vec<Job<'_, F, R>> = (0..members).map(|index| Job::new(&gang, f, index)).collect();
+    let jobs: Vec<_> = (0..members).map(|index| Job::new(&gang, f, index)).collect();
     outcome::run_or_abort(|| {
         let pin = |index: usize| {
             gang.count.add_local();

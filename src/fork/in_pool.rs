@@ -6,6 +6,7 @@ use super::scope::{in_place_scope_in, scope_in};
 use super::spawn::{PoolHome, spawn_at, spawn_fifo_in};
 use super::try_spawn::try_spawn_at;
 use super::{BroadcastContext, FnContext, JoinHandle, Scope, TrySpawnError, Yield};
+use crate::context::UNWINDS;
 use crate::pool::ThreadPool;
 
 impl ThreadPool {
@@ -72,7 +73,7 @@ impl ThreadPool {
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
         R: Send,
     {
-        scope_in(self.registry(), f)
+        scope_in(self.registry(), UNWINDS, f)
     }
 
     /// [`in_place_scope`](crate::in_place_scope) in this pool.

@@ -75,10 +75,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Spawns a task for other workers: queues it in the injector. Of the restricted waits
     /// (`worker/wait.rs`), only the one at the end of this scope may run it.
-    pub(crate) fn spawn_for_others<F>(&'scope self, f: F)
-    where
-        F: FnOnce() + Send + 'scope,
-    {
+    pub(crate) fn spawn_for_others(&'scope self, f: impl FnOnce() + Send + 'scope) {
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
             Worker::pass_priority(spawner, &job);
@@ -90,10 +87,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Makes a task that some thread submits later. The scope waits for it from now on.
-    pub(crate) fn defer<F>(&'scope self, f: F) -> Deferred
-    where
-        F: FnOnce() + Send + 'scope,
-    {
+    pub(crate) fn defer(&'scope self, f: impl FnOnce() + Send + 'scope) -> Deferred {
         let is_cross_job = self.tasks.are_cross_jobs();
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
@@ -281,38 +275,31 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
     R: Send,
 {
-    with_current(|registry| scope_in(registry, f))
+    with_current(|registry| scope_in(registry, UNWINDS, f))
 }
 
-pub(super) fn scope_in<'env, F, R>(registry: &Registry, f: F) -> R
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
-    R: Send,
-{
-    scope_on_worker(registry, UNWINDS, f).unwrap_or_else(|reason| Stop::unwind(reason))
+pub(super) fn scope_in<'env, R: Send>(
+    registry: &Registry,
+    drops: bool,
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+) -> R {
+    scope_on_worker(registry, drops, f).unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
 /// `run_scope` on a worker of the pool.
-pub(super) fn scope_on_worker<'env, F, R>(
+pub(super) fn scope_on_worker<'env, R: Send>(
     registry: &Registry,
     drops: bool,
-    f: F,
-) -> Result<R, CancelReason>
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
-    R: Send,
-{
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+) -> Result<R, CancelReason> {
     registry.as_worker(|worker, _| run_scope(worker.registry(), Some(worker), drops, f))
 }
 
 /// Like `scope`, but runs all tasks even if the context is cancelled.
-pub(crate) fn whole_scope<'env, F, R>(f: F) -> R
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
-    R: Send,
-{
-    let result = with_current(|registry| scope_on_worker(registry, false, f));
-    result.unwrap_or_else(|reason| Stop::unwind(reason))
+pub(crate) fn whole_scope<'env, R: Send>(
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R + Send,
+) -> R {
+    with_current(|registry| scope_in(registry, false, f))
 }
 
 /// Like [`scope`], but `f` runs on the calling thread, and need not be [`Send`].
@@ -342,25 +329,22 @@ where
     with_current(|registry| in_place_scope_in(registry, f))
 }
 
-pub(super) fn in_place_scope_in<'env, F, R>(registry: &Registry, f: F) -> R
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-{
+pub(super) fn in_place_scope_in<'env, R>(
+    registry: &Registry,
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+) -> R {
     let result = run_scope(registry, registry.expect_worker(), UNWINDS, f);
     result.unwrap_or_else(|reason| Stop::unwind(reason))
 }
 
 /// Runs a scope. If `drops`, a task that has not begun when the context's token is cancelled is
 /// dropped. Returns the reason as an error if a task was dropped or stopped.
-fn run_scope<'env, F, R>(
+fn run_scope<'env, R>(
     registry: &Registry,
     opener: Option<&Worker>,
     drops: bool,
-    f: F,
-) -> Result<R, CancelReason>
-where
-    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-{
+    f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+) -> Result<R, CancelReason> {
     // Under the context that the tasks inherit.
     with_span(|| {
         let scope = Scope::new(Tasks::new(registry, opener, drops));

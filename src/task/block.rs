@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use super::head;
 use super::home::{Ended, Home, drop_stopped, stop_joinable, take_panic, unwound};
-use super::state::Done;
+use super::state::{Done, TaskState};
 use super::waiting::take_waiting;
 use crate::context::CancelReason;
 use crate::job::outcome::{self, Payload};
@@ -64,7 +64,8 @@ where
         let task = block.as_ptr();
         // SAFETY: the table is made for this type, which begins with the header, and the table with
         // that of a job.
-        let head = unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag) };
+        let head =
+            unsafe { TaskHead::new(NonNull::from(Self::TABLE).cast(), tag, TaskState::new()) };
         // Field by field, so that a large closure is copied once.
         // SAFETY: the block is for this type, and this function's alone.
         unsafe {

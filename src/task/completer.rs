@@ -21,7 +21,6 @@ use crate::job::outcome::{self, Payload};
 use crate::latch::EXTERNAL;
 use crate::sim;
 use crate::sync::slab;
-use crate::worker::Header;
 
 /// The right to complete a [`JoinHandle`](crate::JoinHandle): see [`completer`](crate::completer).
 pub struct Completer<T> {
@@ -43,13 +42,12 @@ impl<T> RefUnwindSafe for Completer<T> {}
 /// Makes a task whose result comes from elsewhere. Its `home` gets no panics. Returns the
 /// completer, which ends the task, and the handle.
 pub(crate) fn new_completer<T, H: Home>(home: H) -> (Completer<T>, Handle<T>) {
-    // SAFETY: as in `new_task`.
-    let mut header = unsafe { Header::new(NonNull::from(Task::<fn() -> T, T, H>::TABLE).cast()) };
-    header.set_word(NO_TAG);
+    let table = NonNull::from(Task::<fn() -> T, T, H>::TABLE).cast();
     let block = slab::take::<Task<fn() -> T, T, H>>();
-    // SAFETY: the block is for this type, and this function's alone. There is no closure.
+    // SAFETY: the table and the block are for this type, which begins with the head; the block is
+    // this function's alone. There is no closure.
     unsafe {
-        let head = TaskHead { header, state: TaskState::claimed() };
+        let head = TaskHead::new(table, NO_TAG, TaskState::claimed());
         (&raw mut (*block.as_ptr()).head).write(head);
         (&raw mut (*block.as_ptr()).home).write(home);
     }

@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
 use super::head::TaskHead;
+use super::state::TaskState;
 use crate::job::{JobRef, PRIORITY_BITS, Table};
 use crate::queue::{Deque, Stealer, until_sure};
 
@@ -59,7 +60,7 @@ impl<W> Fifo<W> {
         let stealer = tasks.stealer();
         let table = const { &Table::new(Self::execute, || "a task of `spawn_fifo`") };
         // SAFETY: the table is made for `Fifo`, whose first field this is.
-        let head = unsafe { TaskHead::new(NonNull::from(table), word) };
+        let head = unsafe { TaskHead::new(NonNull::from(table), word, TaskState::new()) };
         Fifo { head, tasks, stealer }
     }
 

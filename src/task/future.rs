@@ -34,7 +34,7 @@ use crate::job::{AWAITED_BY_END, Priority};
 use crate::latch::EXTERNAL;
 use crate::sync::slab;
 use crate::worker::shared::Registry;
-use crate::worker::{Header, JobRef, Table as JobTable, Worker};
+use crate::worker::{JobRef, Table as JobTable, Worker};
 
 #[repr(C)]
 struct FutureTask<F: Future, H> {
@@ -52,23 +52,20 @@ union Content<F: Future> {
 
 /// Makes and queues a future. `context` is that of `home`. `caller` is the calling worker, if it is
 /// one of the pool `registry`. Otherwise the caller keeps the pool from ending.
-pub(crate) fn spawn_future<F, H>(
+pub(crate) fn spawn_future<F: Future<Output: Send + 'static> + Send + 'static, H: Home + Send>(
     future: F,
     (home, context): (H, Option<Arc<Context>>),
     priority: Priority,
     registry: &Registry,
     caller: Option<&Worker>,
-) -> Handle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-    H: Home + Send,
-{
+) -> Handle<F::Output> {
     // SAFETY: the table is made for this type, which begins with the header.
-    let mut header = unsafe { Header::new(NonNull::from(FutureTask::<F, H>::TABLE).cast()) };
-    header.set_word(AWAITED_BY_END | priority.bits());
+    let task = unsafe {
+        let table = NonNull::from(FutureTask::<F, H>::TABLE).cast();
+        TaskHead::new(table, AWAITED_BY_END | priority.bits(), TaskState::claimed())
+    };
     let head = FutureHead {
-        task: TaskHead { header, state: TaskState::claimed() },
+        task,
         polls: Polls::new(),
         pool: Pool::of(registry),
         place: Cell::new(None),

@@ -14,11 +14,11 @@ pub(super) struct TaskHead<W> {
 impl<W> TaskHead<W> {
     /// # Safety
     /// `table` is static and made for the type that begins with this.
-    pub(super) unsafe fn new(table: NonNull<Table<W>>, word: usize) -> Self {
+    pub(super) unsafe fn new(table: NonNull<Table<W>>, word: usize, state: TaskState) -> Self {
         // SAFETY: by the premise.
         let mut header = unsafe { Header::new(table) };
         header.set_word(word);
-        TaskHead { header, state: TaskState::new() }
+        TaskHead { header, state }
     }
 
     /// The tag, with the bits of the priority.
