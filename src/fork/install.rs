@@ -23,7 +23,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
-use crate::job::{NO_TAG, Priority, origin_of};
+use crate::job::{AWAITED_BY_END, NO_TAG, Priority, origin_of};
 use crate::os::clock::ticks;
 use crate::sleep::Event;
 use crate::sync::{AtomicU32, Ordering};
@@ -138,7 +138,9 @@ fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
     };
     let own_tag = Tag::new(NO_TAG);
     let own_word = own_tag.address() | Priority::bits_of(word);
-    let is_detached = Worker::is_call_of_detached(word, registry);
+    // What a detached task or a handler of another pool asks for needs a tag: see the invariant in
+    // `worker/wait.rs`.
+    let is_detached = word & AWAITED_BY_END != 0 && Worker::is_on_other_pools_thread(registry);
     job.header.set_word(if is_detached { own_word } else { word });
     // SAFETY: the header is the first field; this frame lives until the job is done, since a panic
     // aborts; closure and result may be sent; the tag is set; there is one reference.

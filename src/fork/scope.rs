@@ -88,7 +88,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Makes a task that some thread submits later. The scope waits for it from now on.
     pub(crate) fn defer(&'scope self, f: impl FnOnce() + Send + 'scope) -> Deferred {
-        let is_cross_job = self.tasks.are_cross_jobs();
+        let is_cross_job = self.tasks.are_cross_jobs;
         let queue = |registry: &Registry, spawner: Option<&Worker>, job, handle| {
             drop(handle);
             Worker::pass_priority(spawner, &job);

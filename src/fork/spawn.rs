@@ -173,18 +173,14 @@ fn spawn_bounded<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
     let Some(worker) = spawner else {
-        if Worker::is_on_pools_thread() {
-            let (place, begun) = bound.take_ahead(registry.address());
-            let priority = Some(priority.unwrap_or_else(Worker::current_priority));
-            // SAFETY: as in `queue`.
-            let (job, handle) = unsafe {
-                new_task(place.carried_by(f), home(None), registry, AWAITED_BY_END, priority)
-            };
-            submit_ahead(registry, job, begun.as_deref());
-            return JoinHandle::new(handle);
-        }
-        let place = bound.take(registry.address());
-        return queue(home, priority, registry, None, place.carried_by(f));
+        let (place, begun) = bound.take(registry.address(), !Worker::is_on_pools_thread());
+        let priority = Some(priority.unwrap_or_else(Worker::current_priority));
+        // SAFETY: as in `queue`.
+        let (job, handle) = unsafe {
+            new_task(place.carried_by(f), home(None), registry, AWAITED_BY_END, priority)
+        };
+        inject(registry, job, begun.as_deref());
+        return JoinHandle::new(handle);
     };
     let beyond = || (!worker.has_room()).then(|| bound.take_at_once().0);
     if let Some(place) = bound.try_take().or_else(beyond) {
@@ -198,10 +194,10 @@ fn spawn_bounded<T: Send + 'static>(
     JoinHandle::new(handle)
 }
 
-/// Queues a task of a thread for which a worker may wait, as a cross-pool job. Waits until the task
-/// has `begun` if the pool has no room for it.
-fn submit_ahead(registry: &Registry, job: JobRef, begun: Option<&Event>) {
-    registry.inject_cross_job(job);
+/// Queues a task for a thread that is no worker of the pool. If the pool has no room for it, but a
+/// worker may wait for the thread, waits until the task has `begun`.
+fn inject(registry: &Registry, job: JobRef, begun: Option<&Event>) {
+    registry.inject(job);
     if let Some(begun) = begun {
         begun.wait(|| true);
     }
@@ -241,14 +237,10 @@ pub(super) fn spawn_fifo_in(registry: &Registry, f: impl FnOnce() + Send + 'stat
         return registry.submit(spawner, in_order(detached(registry, spawner, f)));
     };
     let Some(worker) = spawner else {
-        if Worker::is_on_pools_thread() {
-            let (place, begun) = bound.take_ahead(registry.address());
-            let job = detached(registry, None, place.carried_by(f));
-            Worker::pass_priority(None, &job);
-            return submit_ahead(registry, job, begun.as_deref());
-        }
-        let place = bound.take(registry.address());
-        return registry.submit(None, detached(registry, spawner, place.carried_by(f)));
+        let (place, begun) = bound.take(registry.address(), !Worker::is_on_pools_thread());
+        let job = detached(registry, None, place.carried_by(f));
+        Worker::pass_priority(None, &job);
+        return inject(registry, job, begun.as_deref());
     };
     let (place, is_full) = bound.take_at_once();
     let job = in_order(detached(registry, spawner, place.carried_by(f)));

@@ -37,7 +37,7 @@ pub(super) struct Tasks {
     count: TaskCount,
     /// Happens when no task is left, for an opener that is no worker of the pool.
     over: Option<Event>,
-    are_cross_jobs: bool,
+    pub(super) are_cross_jobs: bool,
     /// Whether tasks are dropped if the context's token is cancelled.
     drops: bool,
     rare: OnceLock<Box<Rare>>,
@@ -136,10 +136,6 @@ impl Tasks {
     #[inline]
     pub(super) fn submit(&self, spawner: Option<&Worker>, job: JobRef) {
         self.registry().submit_as(self.are_cross_jobs, spawner, job);
-    }
-
-    pub(super) fn are_cross_jobs(&self) -> bool {
-        self.are_cross_jobs
     }
 
     pub(super) fn registry(&self) -> &Registry {

@@ -111,13 +111,6 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Shared<T> {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        // The set may outlive the task that makes it, so that task is no ancestor.
-        Arc::new(Shared { tag: Tag::new(NO_TAG), state: Mutex::new(State::new(most)) })
-    }
-}
-
 impl<T: Send + 'static> Shared<T> {
     /// Queues a ticket: as a cross-pool job if `is_cross_job`, else at the calling worker if it is
     /// one of this pool, else in the injector.
@@ -195,6 +188,11 @@ fn discard<T>(result: Result<T, JoinError>, registry: &Registry) {
 }
 
 impl<T> Shared<T> {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        // The set may outlive the task that makes it, so that task is no ancestor.
+        Arc::new(Shared { tag: Tag::new(NO_TAG), state: Mutex::new(State::new(most)) })
+    }
+
     pub(super) fn has_result(&self) -> bool {
         !self.state.lock().ended.is_empty()
     }

@@ -56,9 +56,10 @@ pub struct Dump {
     text: String,
     /// What changes at each worker when something moves: the tasks that it has run, the forks that
     /// it has published, the jobs on its stack, its forks hidden and public.
-    progress: Vec<[usize; 5]>,
-    is_pending: bool,
-    is_ending: bool,
+    pub(super) progress: Vec<[usize; 5]>,
+    /// Whether a job is queued or has not ended.
+    pub(super) is_pending: bool,
+    pub(super) is_ending: bool,
 }
 
 /// Returns the state of all pools of this process.
@@ -91,20 +92,6 @@ impl Dump {
         let mut dump = Dump::default();
         dump.add(registry);
         dump
-    }
-
-    /// Whether a job is queued or has not ended.
-    pub(crate) fn is_pending(&self) -> bool {
-        self.is_pending
-    }
-
-    pub(crate) fn is_ending(&self) -> bool {
-        self.is_ending
-    }
-
-    /// Whether no job has begun, ended or moved between `before` and this.
-    pub(crate) fn is_still(&self, before: &Dump) -> bool {
-        self.progress == before.progress
     }
 
     fn add(&mut self, registry: &Registry) {

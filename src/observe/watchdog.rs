@@ -21,15 +21,15 @@ fn watch(registry: &Weak<Registry>, period: Duration, is_over: &Receiver<()>) {
     let mut periods_of_end = 0_u32;
     while is_over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
         let Some(now) = RegistryRef::upgrade(registry).map(|it| Dump::of(&it)) else { return };
-        periods_of_end = periods_of_end.saturating_add(now.is_ending().into());
+        periods_of_end = periods_of_end.saturating_add(now.is_ending.into());
         // The end has taken longer than a period, for the first time.
         if periods_of_end == 2 {
             told = true;
             let text = "filch: dropping a pool has waited for";
             write_error(&format!("{text} {period:?} and longer\n{now}\n"));
         }
-        let stands = before.as_ref().is_some_and(|before| now.is_still(before));
-        if !stands || !now.is_pending() {
+        let stands = before.as_ref().is_some_and(|before| now.progress == before.progress);
+        if !stands || !now.is_pending {
             told = false;
         } else if !told {
             told = true;

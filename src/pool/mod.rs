@@ -101,9 +101,7 @@ impl ThreadPool {
         // are not the caller's.
         outcome::discard(self);
     }
-}
 
-impl ThreadPool {
     /// Drops the pool, and the closures of the tasks that have not begun. Returns the number of
     /// these tasks.
     ///

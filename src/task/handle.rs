@@ -282,9 +282,7 @@ impl<T> Handle<T> {
         // Last, because a drop may panic.
         drop(value);
     }
-}
 
-impl<T> Handle<T> {
     /// Registers `waiting`, if nothing is registered. Returns `false` if the task is done.
     pub(super) fn register(&self, waiting: Box<Waiting>) -> bool {
         let waiting = Box::into_raw(waiting);

@@ -28,13 +28,8 @@ impl Waiting {
 
     /// Wakes it on a worker. A panic of the waker goes to the pool's panic handler.
     pub(crate) fn wake_on(self, worker: &Worker) {
-        match self {
-            Waiting::Thread(sleeper) => sleeper.wake(),
-            Waiting::Future(waker) => {
-                if let Err(payload) = worker.run_users(|| waker.wake()) {
-                    worker.registry().handlers.take_panic(payload);
-                }
-            }
+        if let Err(payload) = worker.run_users(|| self.wake()) {
+            worker.registry().handlers.take_panic(payload);
         }
     }
 

@@ -56,31 +56,28 @@ impl Bound {
         (self.place(), state.taken > self.most)
     }
 
-    /// Takes a place even if none is free. If so, returns also an event that happens when the place
-    /// is given up. A wait for that event counts as one for the pool at the address `pool`.
-    pub(crate) fn take_ahead(self: &Arc<Self>, pool: usize) -> (Place, Option<Arc<Event>>) {
-        let (mut place, is_full) = self.take_at_once();
-        place.begun = is_full.then(|| Arc::new(Event::new(pool)));
-        let begun = place.begun.clone();
-        (place, begun)
-    }
-
     fn place(self: &Arc<Self>) -> Place {
         Place { bound: self.clone(), begun: None }
     }
 
-    /// Waits for a place in the pool at the address `pool`, on a thread for which no worker waits.
-    pub(crate) fn take(self: &Arc<Self>, pool: usize) -> Place {
+    /// Takes a place, for a thread that is no worker of the pool at the address `pool`. If none is
+    /// free, a thread that `may_wait` waits for one. Any other takes one all the same, and gets an
+    /// event that happens when the place is given up. Both waits count as ones for that pool.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        pool: usize,
+        may_wait: bool,
+    ) -> (Place, Option<Arc<Event>>) {
         let mut state = self.state.lock();
-        if state.taken < self.most {
-            state.taken += 1;
-        } else {
-            let event = Arc::new(Event::new(pool));
+        let event = (state.taken >= self.most).then(|| Arc::new(Event::new(pool)));
+        if let Some(event) = event.as_ref().filter(|_| may_wait) {
             state.waiting.push_back(event.clone());
             drop(state);
             event.wait(|| true);
+            return (self.place(), None);
         }
-        self.place()
+        state.taken += 1;
+        (Place { bound: self.clone(), begun: event.clone() }, event)
     }
 }
 

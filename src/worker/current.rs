@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::ambient::{self, ContextRef};
 use super::shared::{Current, JoinHeader, Registry, Worker};
-use crate::job::{AWAITED_BY_END, NO_TAG, Priority};
+use crate::job::{NO_TAG, Priority};
 use crate::os::{generation, thread};
 use crate::queue::ForkFront;
 use crate::sim;
@@ -64,13 +64,6 @@ impl Worker {
     pub(crate) fn is_on_other_pools_thread(pool: *const Registry) -> bool {
         let own = Self::current().or_else(Self::blocked);
         Self::is_on_pools_thread() && !own.is_some_and(|it| std::ptr::eq(it.registry(), pool))
-    }
-
-    /// Whether this thread, which runs a job of this `word`, is in a detached task or a handler of
-    /// a pool other than `pool`. If so, what it asks `pool` to run needs a tag: see the invariant
-    /// in `wait.rs`.
-    pub(crate) fn is_call_of_detached(word: usize, pool: *const Registry) -> bool {
-        word & AWAITED_BY_END != 0 && Self::is_on_other_pools_thread(pool)
     }
 
     /// Whether this is a thread that a pool has started.

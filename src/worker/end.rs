@@ -35,7 +35,6 @@ use super::shared::Registry;
 use super::threads::Threads;
 use crate::job::outcome;
 use crate::os::thread::Thread;
-use crate::sim::Simulation;
 use crate::sleep::{Event, SpareFor};
 use crate::sync::{Ordering, fence};
 
@@ -83,21 +82,17 @@ impl Registry {
         // Under the sleepers' lock, so that no core is given to a thread that ends.
         let end = || {
             if left_out {
-                self.leave_guest_alone();
+                // From now on the guest runs what it pins to the other workers, whose threads end.
+                // (Without a wake-up: a guest that pins a job later has taken the sleepers' lock to
+                // wake the parked worker, and so sees this.)
+                self.workers.iter().skip(1).for_each(|worker| worker.set_thread(false));
+                self.has_empty_cores.store(true, Ordering::Relaxed);
             }
             // Release: matches the Acquire in `has_ended`.
             self.ended.store(true, Ordering::Release);
             true
         };
         self.sleep.all_parked(expected, || nothing_left() && end())
-    }
-
-    /// From now on the guest runs what it pins to the other workers, whose threads end.
-    fn leave_guest_alone(&self) {
-        self.workers.iter().skip(1).for_each(|worker| worker.set_thread(false));
-        // (Without a wake-up: a guest that pins a job later has taken the sleepers' lock to wake
-        // the parked worker, and so sees this.)
-        self.has_empty_cores.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -243,14 +238,9 @@ impl Registry {
             threads.awaited && threads.done == threads.started + self.counts.spare_threads();
         drop(threads);
         if all_left {
-            self.all_left_happens();
+            // SAFETY: the registry, whose thread or owner calls this, outlives the call.
+            unsafe { Event::happen(&raw const self.all_left) };
         }
-    }
-
-    #[allow(unsafe_code)]
-    fn all_left_happens(&self) {
-        // SAFETY: the registry, whose thread or owner calls this, outlives the call.
-        unsafe { Event::happen(&raw const self.all_left) };
     }
 
     /// Returns whether the pool has started this many threads, not counting spare ones.
@@ -278,17 +268,14 @@ impl Registry {
             threads.awaited = true;
             threads.done < threads.started + self.counts.spare_threads()
         });
+        // Until the pool's last thread is about to end in the simulation, the destructors of its
+        // thread-locals may need the caller's pool.
         if let Some(simulation) = self.simulation() {
-            self.wait_until_gone(simulation);
+            let gone = Arc::new(Event::new(self.address()));
+            let theirs = gone.clone();
+            let happens = move || Event::happen_shared(&theirs);
+            gone.wait(|| simulation.when_gone(self.address(), happens));
         }
-    }
-
-    /// Waits until the pool's last thread is about to end in the simulation. The destructors of its
-    /// thread-locals may need the caller's pool until then.
-    fn wait_until_gone(&self, simulation: &Simulation) {
-        let gone = Arc::new(Event::new(self.address()));
-        let theirs = gone.clone();
-        gone.wait(|| simulation.when_gone(self.address(), move || Event::happen_shared(&theirs)));
     }
 }
 
