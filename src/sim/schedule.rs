@@ -123,17 +123,13 @@ impl State {
         self.turn
     }
 
-    /// Makes a thread that waits for its turn the watcher, unless one of them is. Returns the
-    /// signal of a new watcher, which the caller wakes.
-    #[must_use]
-    pub(super) fn appoint_watcher(&mut self) -> Option<Arc<TurnSignal>> {
+    /// Makes a thread that waits for its turn the watcher, and wakes it, unless one of them is.
+    pub(super) fn appoint_watcher(&mut self) {
         let watches = |id| Some(id) != self.turn && self.threads.contains_key(&id);
-        if self.watcher.is_some_and(watches) {
-            return None;
+        if !self.watcher.is_some_and(watches) {
+            self.watcher = self.threads.keys().copied().find(|&id| Some(id) != self.turn);
+            self.signal(self.watcher).into_iter().for_each(|it| it.unparker.unpark());
         }
-        let mut others = self.threads.keys().copied().filter(|&id| Some(id) != self.turn);
-        self.watcher = others.next();
-        self.signal(self.watcher)
     }
 
     pub(super) fn signal(&self, id: Option<Id>) -> Option<Arc<TurnSignal>> {
@@ -186,10 +182,6 @@ impl State {
 }
 
 impl Entry {
-    pub(super) fn is_builder(&self) -> bool {
-        self.pool.is_none()
-    }
-
     pub(super) fn pool_address(&self) -> usize {
         self.pool.as_ref().map_or(0, |pool| pool.as_ptr().addr())
     }

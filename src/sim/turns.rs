@@ -145,7 +145,7 @@ impl Token {
     /// Waits for the token and takes it. Returns `false` if this thread is not simulated.
     pub(crate) fn take(&self) -> bool {
         let Some(thread) = here() else { return false };
-        let mut given = self.lock();
+        let mut given = self.0.lock();
         if !given.is_given {
             given.parked = Some((thread.simulation.clone(), thread.id));
             // Under the lock of the token, so that a thread which gives the token sees that this
@@ -153,22 +153,18 @@ impl Token {
             let next = thread.hand_over(Some(thread.awaited.get()));
             drop(given);
             thread.give_and_wait(next);
-            given = self.lock();
+            given = self.0.lock();
         }
         *given = Given::default();
         true
     }
 
     pub(crate) fn give(&self) {
-        let mut given = self.lock();
+        let mut given = self.0.lock();
         given.is_given = true;
         if let Some((simulation, id)) = given.parked.take() {
             simulation.wake(id);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Given> {
-        self.0.lock()
     }
 }
 
@@ -178,12 +174,6 @@ pub(crate) struct Building(Simulation);
 impl Drop for Building {
     fn drop(&mut self) {
         self.0.lock().building -= 1;
-    }
-}
-
-fn tell(watcher: Option<Arc<TurnSignal>>) {
-    if let Some(signal) = watcher {
-        signal.unparker.unpark();
     }
 }
 
@@ -284,12 +274,12 @@ impl Simulation {
         let mut state = self.lock();
         state.last_id += 1;
         let (id, points) = (state.last_id, state.points());
+        let is_builder = pool.is_none();
         let entry = Entry { signal: signal.clone(), name, pool, blocked: None, looks };
-        let is_builder = entry.is_builder();
         state.threads.insert(id, entry);
         state.moves += 1;
         if state.turn.is_some() {
-            tell(state.appoint_watcher());
+            state.appoint_watcher();
         }
         drop(state);
         SimThread {
@@ -316,7 +306,7 @@ impl Simulation {
         if is_next {
             state.turn = Some(id);
         }
-        tell(state.appoint_watcher());
+        state.appoint_watcher();
         drop(state);
         if is_next {
             signal.grant();
@@ -470,7 +460,7 @@ impl SimThread {
             state = self.simulation.lock();
         }
         let next = if state.turn == Some(self.id) { state.choose() } else { None };
-        tell(state.appoint_watcher());
+        state.appoint_watcher();
         if let Some(signal) = state.signal(next) {
             signal.grant();
         }
