@@ -170,9 +170,10 @@ fn run<R: Send>(
     outcome::run_or_abort(|| {
         let pin = |index: usize| {
             gang.count.add_local();
-            // SAFETY: each job is queued once. The wait below, which a panic cannot skip, is for
-            // its end, and the gang, the jobs and what `f` borrows outlive the wait.
-            let job = unsafe { jobs[index].reference() };
+            // SAFETY: each job is queued once, and counted. The wait below, which a panic cannot
+            // skip, is for its end, and the gang, the jobs and what `f` borrows outlive the wait.
+            // `f` may be shared, the result may be sent, and the tag is set.
+            let job = unsafe { JobRef::new(NonNull::from(&jobs[index]).cast()) };
             job.set_priority(caller.priority());
             registry.workers()[gang.relay.workers()[index]].pinned.push(job);
         };
@@ -236,15 +237,8 @@ where
     }
 
     /// # Safety
-    /// Called once. The job, its gang and what `f` borrows outlive the run of the job. The job is
-    /// counted.
-    unsafe fn reference(&self) -> JobRef {
-        // SAFETY: by the premise. `f` may be shared, the result may be sent, and the tag is set.
-        unsafe { JobRef::new(NonNull::from(self).cast()) }
-    }
-
-    /// # Safety
-    /// As `reference`; called once, when the member has begun.
+    /// Called once, when the member has begun. The job, its gang and what `f` borrows outlive the
+    /// call.
     unsafe fn run(&self, worker: &Worker) {
         worker.count_task();
         // SAFETY: by the premise.

@@ -20,7 +20,6 @@ use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
-use std::time::Duration;
 
 use crate::job::outcome::{self, Payload};
 use crate::job::{AWAITED_BY_END, NO_TAG, Priority, origin_of};
@@ -127,9 +126,10 @@ fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
     word: usize,
     registry: &Registry,
 ) -> Result<R, Payload> {
+    let table = const { &Table::new(InstallJob::<F, R>::execute, type_name::<N>) };
     let mut job = InstallJob {
         // SAFETY: the table is made for this type, whose first field is the header.
-        header: unsafe { Header::new(NonNull::from(InstallJob::<F, R>::table::<N>())) },
+        header: unsafe { Header::new(NonNull::from(table)) },
         closure: UnsafeCell::new(Some(closure)),
         result: UnsafeCell::new(None),
         stage: AtomicU32::new(QUEUED),
@@ -155,7 +155,9 @@ fn run_in_pool<F: FnOnce(&Worker) -> R + Send, R: Send, N>(
     }
 }
 
-/// Waits for the job. Not generic, so it is compiled once.
+/// Waits for the job. If the caller becomes the sentry, it resigns after a while. As long as the job
+/// is queued, it asks workers every [`LATE`] to serve it, unless its priority is low. (Not generic,
+/// so it is compiled once.)
 fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry) {
     // (A model has no clock.)
     if Worker::current().is_some() || registry.is_simulated() || cfg!(loom) {
@@ -175,23 +177,11 @@ fn wait(done: &Event, stage: &AtomicU32, priority: Priority, registry: &Registry
         // The job may fork, and this thread has the time to wake a second worker for that.
         _ => sleep.wake_helper(),
     }
-    sleep_until(done, stage, priority, registry, watch);
-}
-
-/// Sleeps until the job is done. If the caller is the sentry, it resigns after `watch`. As long as
-/// the job is queued, it asks workers every [`LATE`] to serve it, unless its priority is low.
-fn sleep_until(
-    done: &Event,
-    stage: &AtomicU32,
-    priority: Priority,
-    registry: &Registry,
-    watch: Option<Duration>,
-) {
     let watches = Cell::new(watch.is_some());
     let call = || {
         if watches.take() {
             registry.stop_watching();
-            registry.sleep().wake_helper();
+            sleep.wake_helper();
             return Some(LATE);
         }
         registry.ask_for(stage.load(Ordering::Relaxed) == QUEUED, priority)
@@ -227,10 +217,6 @@ where
     F: FnOnce(&Worker) -> R + Send,
     R: Send,
 {
-    fn table<N>() -> &'static Table {
-        const { &Table::new(Self::execute, type_name::<N>) }
-    }
-
     /// # Safety
     /// As `JobRef::execute`; the job is an `InstallJob<F, R>`.
     unsafe fn execute(job: JobRef, worker: &Worker) {

@@ -22,8 +22,6 @@ pub(crate) const PRIORITY_BITS: u32 = 2;
 impl Priority {
     /// The most urgent first.
     pub(crate) const ALL: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
-    /// The two priorities that have queues of their own.
-    pub(crate) const NOT_NORMAL: [Priority; 2] = [Priority::High, Priority::Low];
 
     /// The bits of this priority, to be combined with a tag. None is set for `Normal`.
     #[inline]

@@ -78,7 +78,7 @@ pub fn dump() -> Dump {
     let mut dump = Dump::default();
     match pools::all() {
         Some(list) => {
-            list.iter().filter_map(RegistryRef::upgrade).for_each(|pool| dump.add(&pool));
+            list.iter().filter_map(RegistryRef::upgrade).for_each(|it| _ = dump.add(&it));
         }
         None => {
             dump.text = "the list of pools is locked, so none is shown; try again\n".into();
@@ -90,20 +90,41 @@ pub fn dump() -> Dump {
 impl Dump {
     pub(crate) fn of(registry: &Registry) -> Self {
         let mut dump = Dump::default();
-        dump.add(registry);
+        let _ = dump.add(registry);
         dump
     }
 
-    fn add(&mut self, registry: &Registry) {
-        let injected = registry.injected_len();
+    fn add(&mut self, registry: &Registry) -> fmt::Result {
+        let f = &mut self.text;
+        let (mut names, injected) = (registry.names(), registry.injected_len());
         self.is_ending |= registry.is_ending();
         self.is_pending |= injected > 0;
-        let mut names = registry.names();
-        let name = names.values().next().filter(|name| *name != "filch-0");
-        let _ = write_pool(&mut self.text, registry, name, injected);
-        for worker in registry.workers() {
-            let _ = self.add_worker(worker, names.remove(&worker.index()));
+        write!(f, "a pool of {}", registry.workers().len())?;
+        if let Some(name) = names.values().next().filter(|name| *name != "filch-0") {
+            write!(f, " (`{name}`)")?;
         }
+        write!(f, ": {:?}; {injected} injected", registry.sleep().counts())?;
+        // For how long the oldest of all timed tasks has been queued.
+        if let Some(wait) =
+            Priority::ALL.into_iter().filter_map(|it| registry.oldest_wait(it)).max()
+        {
+            write!(f, "; a task has been queued for {wait:.1?}")?;
+        }
+        let (spare, most) = (registry.counts.spare_threads(), registry.settings.max_spare_threads);
+        if spare > 0 {
+            let off = threads_off(registry);
+            write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
+        }
+        let refused = registry.counts.refused_hand_offs.load(Ordering::Relaxed);
+        if refused > 0 {
+            write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
+            write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
+        }
+        let ending = if registry.is_ending() { ", ending" } else { "" };
+        let lost = if registry.is_lost() { ", lost by a fork()" } else { "" };
+        writeln!(f, "{ending}{lost}")?;
+        let mut workers = registry.workers().iter();
+        workers.try_for_each(|worker| self.add_worker(worker, names.remove(&worker.index())))
     }
 
     fn add_worker(&mut self, worker: &Worker, thread_name: Option<String>) -> fmt::Result {
@@ -213,36 +234,6 @@ impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-fn write_pool(
-    f: &mut String,
-    registry: &Registry,
-    name: Option<&String>,
-    injected: usize,
-) -> fmt::Result {
-    write!(f, "a pool of {}", registry.workers().len())?;
-    if let Some(name) = name {
-        write!(f, " (`{name}`)")?;
-    }
-    write!(f, ": {:?}; {injected} injected", registry.sleep().counts())?;
-    // For how long the oldest of all timed tasks has been queued.
-    if let Some(wait) = Priority::ALL.into_iter().filter_map(|it| registry.oldest_wait(it)).max() {
-        write!(f, "; a task has been queued for {wait:.1?}")?;
-    }
-    let (spare, most) = (registry.counts.spare_threads(), registry.settings.max_spare_threads);
-    if spare > 0 {
-        let off = threads_off(registry);
-        write!(f, "; {spare} spare threads of at most {most}, {off} threads off their cores")?;
-    }
-    let refused = registry.counts.refused_hand_offs.load(Ordering::Relaxed);
-    if refused > 0 {
-        write!(f, "; {refused} waits keep their cores for want of a spare thread")?;
-        write!(f, ", of which there may be {most}: what runs on top may wait for them")?;
-    }
-    let ending = if registry.is_ending() { ", ending" } else { "" };
-    let lost = if registry.is_lost() { ", lost by a fork()" } else { "" };
-    writeln!(f, "{ending}{lost}")
 }
 
 /// Writes the state of a core, and for how long it has been so, if that is known. The two may be

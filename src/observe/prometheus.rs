@@ -90,16 +90,13 @@ impl Writer<'_> {
     }
 
     fn threads(&mut self) {
-        self.metric("spare_threads", "gauge", "Spare threads.", |pool, write| {
-            write("", &[], &pool.spare_threads);
-        });
-        self.metric("threads_off_core", "gauge", "Threads without their core.", |pool, write| {
-            write("", &[], &pool.threads_off_core);
-        });
+        let mut gauge = |name, help, of: fn(&Metrics) -> usize| {
+            self.metric(name, "gauge", help, |pool, write| write("", &[], &of(pool)));
+        };
+        gauge("spare_threads", "Spare threads.", |pool| pool.spare_threads);
+        gauge("threads_off_core", "Threads without their core.", |pool| pool.threads_off_core);
         let help = "Calls of `blocking` that have not returned.";
-        self.metric("threads_blocking", "gauge", help, |pool, write| {
-            write("", &[], &pool.threads_blocking);
-        });
+        gauge("threads_blocking", help, |pool| pool.threads_blocking);
     }
 
     fn histogram(&mut self, name: &str, help: &str, of: fn(&Metrics) -> Option<&Histogram>) {

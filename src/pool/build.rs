@@ -161,7 +161,9 @@ impl ThreadPoolBuilder {
             (settings.max_spare_threads, settings.max_blocking_threads) = (0, 0);
         }
         // If an error, or a panic in a closure of the user, drops it, it ends its threads.
-        let mut pool = ThreadPool::new(Registry::new(workers, self.handlers, settings));
+        let registry = Registry::new(workers, self.handlers, settings);
+        let (watchdog, threads) = (None, Vec::new());
+        let mut pool = ThreadPool { watchdog, registry, threads, is_built: false, waits: true };
         if let Some(period) = self.watchdog {
             match watchdog::start(&pool.registry, period) {
                 Ok(watchdog) => pool.watchdog = Some(Box::new(watchdog)),

@@ -62,10 +62,6 @@ impl UnwindSafe for ThreadPool {}
 impl RefUnwindSafe for ThreadPool {}
 
 impl ThreadPool {
-    fn new(registry: Arc<Registry>) -> Self {
-        ThreadPool { watchdog: None, registry, threads: Vec::new(), is_built: false, waits: true }
-    }
-
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }

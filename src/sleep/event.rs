@@ -39,7 +39,7 @@ impl Sleeper {
 /// Something that happens once, or again after a `reset`. One thread, of any kind, waits for it.
 pub(crate) struct Event {
     /// The address of the pool that brings it about, or `EXTERNAL`.
-    pool: usize,
+    pub(crate) pool: usize,
     state: Mutex<State>,
 }
 
@@ -87,10 +87,6 @@ impl Event {
 
     pub(crate) fn has_happened(&self) -> bool {
         self.state.lock().happened
-    }
-
-    pub(crate) fn pool(&self) -> usize {
-        self.pool
     }
 
     pub(crate) fn register(&self, sleeper: Sleeper) {

@@ -1,7 +1,7 @@
 //! Lending: a thread from outside takes the core of a parked worker for a while.
 
 use super::cores::{BUSY, PARKED};
-use super::counts::{PARKED as ONE_PARKED, SENTRY};
+use super::counts::SENTRY;
 use super::state::List;
 use super::{Sleep, Stopped};
 
@@ -24,17 +24,10 @@ impl Sleep {
 
     /// Takes a parked core for the caller.
     pub(super) fn take_parked(&self, list: &mut List, core: usize) -> Stopped {
-        list.parked.retain(|&parked| parked != core);
-        let mut sub = ONE_PARKED;
-        let mut stopped = Stopped::Fine;
-        if list.sentry == Some(core) {
-            list.sentry = None;
-            sub += SENTRY;
-            stopped = Stopped::LookAgain;
-        }
+        let sub = list.remove_parked(core);
         self.set_state(core, BUSY);
         self.count(0, sub);
-        stopped
+        if sub & SENTRY != 0 { Stopped::LookAgain } else { Stopped::Fine }
     }
 }
 

@@ -28,6 +28,23 @@ pub(super) struct List {
     pub(super) threads: Box<[CoreThreads]>,
 }
 
+impl List {
+    /// Removes a core from `parked`, also as the sentry's. Returns what that subtracts from the
+    /// counts.
+    pub(super) fn remove_parked(&mut self, core: usize) -> usize {
+        let mut sub = 0;
+        if let Some(at) = self.parked.iter().rposition(|&parked| parked == core) {
+            self.parked.remove(at);
+            sub += ONE_PARKED;
+        }
+        if self.sentry == Some(core) {
+            self.sentry = None;
+            sub += SENTRY;
+        }
+        sub
+    }
+}
+
 pub(super) type OffCore = (Arc<CoreThread>, [Option<usize>; 2]);
 
 pub(super) struct Restricted {
@@ -153,18 +170,9 @@ impl Sleep {
 
     /// Makes a sleeping core `BUSY` and its thread a searcher.
     pub(super) fn unlist(&self, list: &mut List, core: usize) -> Woken<'_> {
-        let mut sub = 0;
         let is_parked = self.state(core) == PARKED;
         self.unlist_restricted(list, core);
-        if let Some(at) = list.parked.iter().rposition(|&s| s == core) {
-            list.parked.remove(at);
-            sub += ONE_PARKED;
-        }
-        if list.sentry == Some(core) {
-            list.sentry = None;
-            sub += SENTRY;
-        }
-        self.rouse(core, sub);
+        self.rouse(core, list.remove_parked(core));
         match is_parked {
             true => Woken::Thread(list.threads[core].pop_spare()),
             false => Woken::InWait(&self.cores[core].wait),

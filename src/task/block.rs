@@ -336,15 +336,6 @@ impl TaskHead {
     }
 }
 
-/// Claims a task for a request. Returns `false` if a thread runs it already, or has run it.
-///
-/// # Safety
-/// `task` is alive.
-pub(super) unsafe fn claim(task: NonNull<TaskHead>) -> bool {
-    // SAFETY: by the premise.
-    unsafe { task.as_ref() }.state.claim()
-}
-
 /// Runs a task for a request.
 ///
 /// # Safety

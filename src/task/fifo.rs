@@ -49,7 +49,11 @@ impl<W> Fifos<W> {
         let word = task.word();
         let fifo = fifos[index].get_or_init(|| Arc::new(Fifo::new(word)));
         fifo.tasks.push(task);
-        Fifo::placeholder(fifo.clone())
+        // SAFETY: the pointer of an `Arc` is not null.
+        let fifo = unsafe { NonNull::new_unchecked(Arc::into_raw(fifo.clone()).cast_mut()) };
+        // SAFETY: the header comes first; the reference keeps the queue alive; its tasks may be run
+        // on other threads; the tag is set; there are as many placeholders as tasks.
+        unsafe { JobRef::new(fifo.cast()) }
     }
 }
 
@@ -62,14 +66,6 @@ impl<W> Fifo<W> {
         // SAFETY: the table is made for `Fifo`, whose first field this is.
         let head = unsafe { TaskHead::new(NonNull::from(table), word, TaskState::new()) };
         Fifo { head, tasks, stealer }
-    }
-
-    fn placeholder(fifo: Arc<Self>) -> JobRef<W> {
-        // SAFETY: the pointer of an `Arc` is not null.
-        let fifo = unsafe { NonNull::new_unchecked(Arc::into_raw(fifo).cast_mut()) };
-        // SAFETY: the header comes first; the reference keeps the queue alive; its tasks may be run
-        // on other threads; the tag is set; there are as many placeholders as tasks.
-        unsafe { JobRef::new(fifo.cast()) }
     }
 
     /// # Safety

@@ -84,7 +84,7 @@ impl Request {
         let request = unsafe { Arc::from_raw(job.cast::<Request>().as_ptr()) };
         let mut task = request.task.lock();
         // SAFETY: not revoked, hence alive.
-        let claimed = task.take().filter(|&task| unsafe { block::claim(task) });
+        let claimed = task.take().filter(|task| unsafe { task.as_ref() }.state.claim());
         drop(task);
         drop(request);
         if let Some(task) = claimed {

@@ -153,7 +153,7 @@ impl Event {
         let parker = Parker::default();
         self.register(Sleeper::Outside(parker.unparker().clone()));
         if ask(&parker) {
-            wait_outside(&parker, self.pool(), || self.has_happened());
+            wait_outside(&parker, self.pool, || self.has_happened());
         }
     }
 }

@@ -360,7 +360,7 @@ impl Worker {
             let is_low = self.priority() == Priority::Low;
             return if is_low { self.last_resort() } else { None };
         }
-        Priority::NOT_NORMAL.into_iter().find_map(|priority| {
+        [Priority::High, Priority::Low].into_iter().find_map(|priority| {
             let most = self.registry().injector_for(priority).len().min(most);
             let injected = || self.injected_of(priority);
             let steal = |victim| self.accept(self.steal_task_of(priority, victim)?, wait);

@@ -117,7 +117,7 @@ fn check_lent_sentry(publish: fn(&Pool)) {
 
 /// The borrower of the sentry's core looks in the place of the sentry.
 ///
-/// Weakened: `sleep/lend.rs take_parked: stopped = Stopped::LookAgain; =>`
+/// Weakened: `sleep/lend.rs take_parked: Stopped::LookAgain => Stopped::Fine`
 #[test]
 fn the_borrower_of_the_sentrys_core_wakes_another_for_a_task() {
     check_lent_sentry(|pool| pool.push_task(0));
