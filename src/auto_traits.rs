@@ -114,6 +114,11 @@ macro_rules! same {
     };
 }
 
+/// `same` for types that have the auto traits of `T`.
+macro_rules! as_parts {
+    ($($type:ty),+ $(,)?) => { same! { $($type = T;)+ } };
+}
+
 /// `same_of` for types that take only a `T` that is `Send`.
 macro_rules! same_if_sent {
     ($($pairs:tt)+) => {
@@ -198,12 +203,6 @@ same! {
     iter::Empty<T> = std::iter::Empty<T>;
     iter::Repeat<T> = std::iter::Repeat<T>;
     iter::RepeatN<T> = std::iter::RepeatN<T>;
-    iter::IterBridge<T> = T;
-    iter::MultiZip<(T, T)> = T;
-    iter::Split<T, T> = T;
-    iter::WalkTree<T, T> = T;
-    iter::WalkTreePostfix<T, T> = T;
-    iter::WalkTreePrefix<T, T> = T;
 }
 
 same_if_sent! {
@@ -269,62 +268,24 @@ exactly! { ALL;
     string::Drain<'static>,
 }
 
-same! {
-    str::MatchIndices<'static, T> = T;
-    str::Matches<'static, T> = T;
-    str::Split<'static, T> = T;
-    str::SplitInclusive<'static, T> = T;
-    str::SplitTerminator<'static, T> = T;
-}
-
-// Adaptors: as what they hold.
-same! {
-    iter::CancelWith<'static, T> = T;
-    iter::Chain<T, T> = T;
-    iter::Chunks<T> = T;
-    iter::Cloned<T> = T;
-    iter::Copied<T> = T;
-    iter::Deterministic<T> = T;
-    iter::Enumerate<T> = T;
-    iter::ExponentialBlocks<T> = T;
-    iter::Filter<T, T> = T;
-    iter::FilterMap<T, T> = T;
-    iter::FlatMap<T, T> = T;
-    iter::FlatMapIter<T, T> = T;
-    iter::Flatten<T> = T;
-    iter::FlattenIter<T> = T;
-    iter::Fold<T, T, T> = T;
-    iter::FoldChunks<T, T, T> = T;
-    iter::FoldChunksWith<T, T, T> = T;
-    iter::FoldWith<T, T, T> = T;
-    iter::Inspect<T, T> = T;
-    iter::Interleave<T, T> = T;
-    iter::InterleaveShortest<T, T> = T;
-    iter::Map<T, T> = T;
-    iter::MapInit<T, T, T> = T;
-    iter::MapWhile<T, T> = T;
-    iter::MapWith<T, T, T> = T;
-    iter::MaxLen<T> = T;
-    iter::MinLen<T> = T;
-    iter::NumThreads<T> = T;
-    iter::PanicFuse<T> = T;
-    iter::Positions<T, T> = T;
-    iter::Rev<T> = T;
-    iter::Skip<T> = T;
-    iter::SkipAny<T> = T;
-    iter::SkipAnyWhile<T, T> = T;
-    iter::StepBy<T> = T;
-    iter::Take<T> = T;
-    iter::TakeAny<T> = T;
-    iter::TakeAnyWhile<T, T> = T;
-    iter::TryFold<T, u8, T, T> = T;
-    iter::TryFoldWith<T, Option<T>, T> = T;
-    iter::UniformBlocks<T> = T;
-    iter::Update<T, T> = T;
-    iter::WhileSome<T> = T;
-    iter::WithPool<'static, T> = T;
-    iter::Zip<T, T> = T;
-    iter::ZipEq<T, T> = T;
+// Sources, patterns and adaptors: as what they hold.
+as_parts! {
+    iter::IterBridge<T>, iter::MultiZip<(T, T)>, iter::Split<T, T>, iter::WalkTree<T, T>,
+    iter::WalkTreePostfix<T, T>, iter::WalkTreePrefix<T, T>,
+    str::MatchIndices<'static, T>, str::Matches<'static, T>, str::Split<'static, T>,
+    str::SplitInclusive<'static, T>, str::SplitTerminator<'static, T>,
+    iter::CancelWith<'static, T>, iter::Chain<T, T>, iter::Chunks<T>, iter::Cloned<T>,
+    iter::Copied<T>, iter::Deterministic<T>, iter::Enumerate<T>, iter::ExponentialBlocks<T>,
+    iter::Filter<T, T>, iter::FilterMap<T, T>, iter::FlatMap<T, T>, iter::FlatMapIter<T, T>,
+    iter::Flatten<T>, iter::FlattenIter<T>, iter::Fold<T, T, T>, iter::FoldChunks<T, T, T>,
+    iter::FoldChunksWith<T, T, T>, iter::FoldWith<T, T, T>, iter::Inspect<T, T>,
+    iter::Interleave<T, T>, iter::InterleaveShortest<T, T>, iter::Map<T, T>, iter::MapInit<T, T, T>,
+    iter::MapWhile<T, T>, iter::MapWith<T, T, T>, iter::MaxLen<T>, iter::MinLen<T>,
+    iter::NumThreads<T>, iter::PanicFuse<T>, iter::Positions<T, T>, iter::Rev<T>, iter::Skip<T>,
+    iter::SkipAny<T>, iter::SkipAnyWhile<T, T>, iter::StepBy<T>, iter::Take<T>, iter::TakeAny<T>,
+    iter::TakeAnyWhile<T, T>, iter::TryFold<T, u8, T, T>, iter::TryFoldWith<T, Option<T>, T>,
+    iter::UniformBlocks<T>, iter::Update<T, T>, iter::WhileSome<T>, iter::WithPool<'static, T>,
+    iter::Zip<T, T>, iter::ZipEq<T, T>,
 }
 
 #[cfg(feature = "futures")]
@@ -333,11 +294,7 @@ same! {
 }
 
 #[cfg(feature = "rayon")]
-same! {
-    iter::FromRayon<T> = T;
-    iter::FromRayonUnindexed<T> = T;
-    iter::ToRayon<T> = T;
-}
+as_parts! { iter::FromRayon<T>, iter::FromRayonUnindexed<T>, iter::ToRayon<T> }
 
 #[cfg(feature = "indicatif")]
 same! {
@@ -438,7 +395,7 @@ fn asserted() -> BTreeSet<&'static str> {
     let mut asserted = BTreeSet::new();
     let text = include_str!("auto_traits.rs");
     // Those within the macros are indented.
-    for call in ["\nexactly! {", "\nsame! {", "\nsame_if_sent! {"] {
+    for call in ["\nexactly! {", "\nsame! {", "\nas_parts! {", "\nsame_if_sent! {"] {
         let calls = text.split(call).skip(1);
         let blocks = calls.map(|block| block.split('}').next().unwrap());
         let types = blocks.flat_map(|block| block.split([',', ';', '\n']));
