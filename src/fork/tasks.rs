@@ -286,7 +286,7 @@ impl Home for ScopeHome {
 
     fn keep_panic(self, payload: Payload, _: &Registry) -> Kept {
         let panics = self.panics();
-        Kept::ByScope(NonNull::from(panics), panics.keep(payload))
+        Kept::ByScope(Box::new((NonNull::from(panics), panics.keep(payload))))
     }
 
     fn task_dropped(self, worker: &Worker) {

@@ -73,8 +73,8 @@ impl<T> Ended<T> {
 pub(crate) enum Kept {
     /// In the task's block, with the pool whose panic handler gets it if the handle is dropped.
     ByTask(Box<(NamedPanic, RegistryRef)>),
-    /// In the scope, under this number.
-    ByScope(NonNull<Panics>, usize),
+    /// In the scope, under this number. (Boxed, so that an `Ended` is as small as a task's.)
+    ByScope(Box<(NonNull<Panics>, usize)>),
 }
 
 impl Kept {
@@ -85,8 +85,11 @@ impl Kept {
     pub(super) unsafe fn give(self) -> NamedPanic {
         match self {
             Kept::ByTask(kept) => kept.0,
-            // SAFETY: the scope has not ended.
-            Kept::ByScope(panics, number) => (unsafe { panics.as_ref() }.take(number), None),
+            Kept::ByScope(kept) => {
+                let (panics, number) = *kept;
+                // SAFETY: the scope has not ended.
+                (unsafe { panics.as_ref() }.take(number), None)
+            }
         }
     }
 

@@ -104,6 +104,9 @@ impl Registry {
     /// `submit`, for a caller that is no worker of this pool, or not at normal priority.
     #[cold]
     pub(super) fn submit_inherited(&self, caller: Option<&Worker>, job: JobRef) {
+        if caller.is_none() && !Worker::is_on_pools_thread() {
+            return self.inject_from_anywhere(job);
+        }
         Worker::pass_priority(caller, &job);
         self.submit_prioritized(caller, job);
     }
