@@ -82,6 +82,8 @@ impl Kept {
     ///
     /// # Safety
     /// If the task is in a scope, that has not ended.
+    #[cold]
+    #[inline(never)]
     pub(super) unsafe fn give(self) -> NamedPanic {
         match self {
             Kept::ByTask(kept) => kept.0,
@@ -94,6 +96,7 @@ impl Kept {
     }
 
     /// For a handle that was dropped without asking for the panic. A scope still has it.
+    #[cold]
     fn claim(self) {
         if let Kept::ByTask(kept) = self {
             let ((payload, _), registry) = *kept;
