@@ -53,6 +53,8 @@ impl Panic {
 
 impl JoinError {
     /// The error of a task that has unwound: by a panic, or because it was stopped.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn unwound((payload, name): NamedPanic) -> Self {
         let panicked = |payload| JoinError(Cause::Panicked(Panic(Box::new((payload, name)))));
         Stop::reason(payload).map_or_else(panicked, JoinError::cancelled)
