@@ -480,6 +480,9 @@ impl Deref for RegistryRef {
 }
 
 impl Drop for RegistryRef {
+    // Not inlined into the loops and handles that may have one.
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: it is not used again.
         outcome::discard(unsafe { ManuallyDrop::take(&mut self.0) });
