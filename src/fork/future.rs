@@ -138,7 +138,7 @@ impl<T> FutureHandle<T> {
         self.handle.is_finished()
     }
 
-    fn needs_pool(&self) -> Option<impl Sized + use<T>> {
+    fn needs_pool(&self) -> Option<future::Needs> {
         // SAFETY: it is a future's handle.
         self.handle.handle.as_ref().and_then(|handle| unsafe { future::needs(handle) })
     }

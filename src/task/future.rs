@@ -267,16 +267,23 @@ pub(crate) unsafe fn is_past<T>(handle: &Handle<T>) -> bool {
     unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool.is_past()
 }
 
-/// Until the value is dropped, a thread of another pool joins a future of this one.
-///
+/// A thread of another pool joins a future of this one.
+pub(crate) struct Needs(Pool);
+
 /// # Safety
 /// As `cancel_future`.
-pub(crate) unsafe fn needs<T>(handle: &Handle<T>) -> Option<impl Sized + use<T>> {
+pub(crate) unsafe fn needs<T>(handle: &Handle<T>) -> Option<Needs> {
     // SAFETY: by the premise; the handle keeps the block.
     let pool = unsafe { handle.task.cast::<FutureHead>().as_ref() }.pool;
     if !pool.is_other() {
         return None;
     }
     pool.with(|registry| registry.sleep().begin_to_need_any())?;
-    Some(outcome::defer(move || _ = pool.with(|registry| registry.sleep().end_to_need_any())))
+    Some(Needs(pool))
+}
+
+impl Drop for Needs {
+    fn drop(&mut self) {
+        self.0.with(|registry| registry.sleep().end_to_need_any());
+    }
 }
