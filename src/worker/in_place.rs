@@ -116,20 +116,21 @@ fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
         return None;
     }
     let whose = Whose(worker);
-    let body = move |calls: &Calls| {
+    let serve = move |calls: &Calls| {
         let whose = whose;
         // SAFETY: a frame on the worker's stack, which has the `FurtherStack`, waits until the
         // thread has stopped using the worker.
-        serve(calls, unsafe { &*whose.0 }, room);
+        self::serve(calls, unsafe { &*whose.0 }, room);
     };
     let stack_size = worker.stack_size().checked_add(room)?;
     let name = registry.name(worker.index());
-    FurtherStack::start(registry, name, stack_size, body).ok()
+    FurtherStack::start(serve, |body| registry.start_thread(name, Some(stack_size), body)).ok()
 }
 
 /// The body of the thread. While the thread acts as the worker, the one below waits.
 fn serve(calls: &Calls, worker: &Worker, room: usize) {
     Worker::mark_pools_thread();
+    sim::looks(false);
     let as_worker = |run: &dyn Fn()| {
         let _acting = Acting::start(worker);
         run();

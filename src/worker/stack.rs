@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::{io, mem};
 
-use super::shared::Registry;
 use crate::job::outcome;
 use crate::os::generation::Generation;
 use crate::os::thread::Thread;
@@ -51,14 +50,17 @@ pub(super) struct FurtherStack {
 
 /// What the thread is to do next. The thread parks in `above` until it is told, and the one below in
 /// `below` until that is done.
+#[derive(Default)]
 pub(super) struct Calls {
     next: Mutex<Next>,
     above: Parker,
     below: Parker,
 }
 
+#[derive(Default)]
 enum Next {
     /// The thread has done what it was told.
+    #[default]
     Nothing,
     Call(Call),
     End,
@@ -72,18 +74,14 @@ pub(super) struct Call(*mut dyn FnMut());
 unsafe impl Send for Call {}
 
 impl FurtherStack {
-    /// Starts a thread of the pool that calls `serve`, which takes its orders from the `Calls`.
+    /// Starts a thread by `start`. It calls `serve`, which takes its orders from the `Calls`.
     pub(super) fn start(
-        registry: &Registry,
-        name: String,
-        stack_size: usize,
         serve: impl FnOnce(&Calls) + Send + 'static,
+        start: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<Thread>,
     ) -> io::Result<Self> {
-        let next = Mutex::new(Next::Nothing);
-        let calls = Arc::new(Calls { next, above: Parker::new(), below: Parker::new() });
+        let calls = Arc::<Calls>::default();
         let theirs = calls.clone();
-        let body = move || outcome::run_or_abort(|| serve(&theirs));
-        let thread = Some(registry.start_thread(name, Some(stack_size), body)?);
+        let thread = Some(start(Box::new(move || outcome::run_or_abort(|| serve(&theirs))))?);
         Ok(FurtherStack { calls, thread, generation: Generation::current() })
     }
 
