@@ -11,7 +11,7 @@ fn check_spare(publish: fn(&Pool, JobRef)) {
         let pool = Pool::new(1);
         let latch = Arc::new(Latch::new());
         publish(&pool, setter(&pool, NO_TAG, 0, &latch));
-        assert!(pool.worker(0).wait_off_core(&External(&latch), HandOffFor::AnyJob));
+        assert!(pool.worker(0).wait_off_core(&SetBy(&latch, None), HandOffFor::AnyJob));
         pool.worker(0).give_back();
         pool.end();
     });
@@ -49,7 +49,7 @@ fn a_thread_that_wants_its_core_back_gets_it() {
             set(&theirs_too, 0, &theirs.0);
             worker.wait_until(&theirs.1);
         }));
-        assert!(pool.worker(0).wait_off_core(&External(&latches.0), HandOffFor::AnyJob));
+        assert!(pool.worker(0).wait_off_core(&SetBy(&latches.0, None), HandOffFor::AnyJob));
         set(&pool, 0, &latches.1);
         pool.worker(0).give_back();
         pool.end();
@@ -65,10 +65,11 @@ fn check_two_waits(preemptions: usize, tags: fn(&Pool, &Tag) -> [usize; 2], is_f
         let ([first, second], theirs) = (latches.clone(), pool.clone());
         let own_tag = Tag::new(NO_TAG);
         let [tag, cross_tag] = tags(&pool, &own_tag);
+        let awaited = if is_for_second { pool.tag() } else { own_tag.address() };
         let job = setter(&pool, pool.tag(), 0, &latches[usize::from(is_for_second)]);
         pool.registry().inject_cross_job(pool.job_of(cross_tag, move |worker| {
             let publisher = theirs.start(|pool| pool.registry().inject_from_anywhere(job));
-            worker.wait_until(&*second);
+            worker.wait_until(&SetBy(&second, Some(awaited)));
             if is_for_second {
                 set(&theirs, 0, &first);
             }

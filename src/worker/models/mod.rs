@@ -54,10 +54,10 @@ fn set(pool: &Pool, waiter: usize, latch: &Latch) {
     }
 }
 
-/// A wait for a latch that any job may set.
-struct External<'l>(&'l Latch);
+/// A wait for a latch that a job of this tag sets, or if there is none, that any job may set.
+struct SetBy<'l>(&'l Latch, Option<usize>);
 
-impl Wait for External<'_> {
+impl Wait for SetBy<'_> {
     fn done(&self) -> bool {
         self.0.done()
     }
@@ -66,8 +66,12 @@ impl Wait for External<'_> {
         self.0.register_waker()
     }
 
+    fn tag(&self) -> Option<usize> {
+        self.1
+    }
+
     fn is_external(&self) -> bool {
-        true
+        self.1.is_none()
     }
 
     fn address(&self) -> usize {
