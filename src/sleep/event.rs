@@ -94,7 +94,6 @@ impl Event {
     }
 }
 
-/// A worker's wait, which `Event::wait` has registered.
 /// Makes the event happen when this is dropped.
 pub(crate) struct HappensAtDrop(pub(crate) Arc<Event>);
 
@@ -104,6 +103,7 @@ impl Drop for HappensAtDrop {
     }
 }
 
+/// A worker's wait, which `Event::wait` has registered.
 impl Wait for Event {
     fn done(&self) -> bool {
         self.has_happened()
