@@ -6,11 +6,13 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use common::{Ledger, boom, caught, failed_with, own_process, say, stderr, tells, watchdog};
+use common::{
+    Ledger, boom, caught, failed_with, lock_in_turns, own_process, say, stderr, tells, watchdog,
+};
 use filch::graph::Graph;
 use filch::prelude::*;
 use filch::{BuildErrorKind, JoinHandle, TaskOrder, ThreadPool, ThreadPoolBuilder, schedule_point};
@@ -29,15 +31,6 @@ fn raise(flag: &AtomicBool) {
 
 fn until(flag: &AtomicBool) {
     while !flag.load(Ordering::Relaxed) {
-        schedule_point();
-    }
-}
-
-fn locked(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
-    loop {
-        if let Ok(guard) = lock.try_lock() {
-            return guard;
-        }
         schedule_point();
     }
 }
@@ -951,18 +944,13 @@ fn the_watchdog_looks_at_deterministic_pools() {
 #[test]
 fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
     let _watchdog = watchdog();
-    fn hold(flag: &AtomicBool) {
-        while !flag.load(Ordering::Relaxed) {
-            schedule_point();
-        }
-    }
     /// Waits for a fork that another worker has stolen, until `end`.
     fn wait_for_fork(stolen: &AtomicBool, end: &AtomicBool) {
         let fork = || {
-            stolen.store(true, Ordering::Relaxed);
-            hold(end);
+            raise(stolen);
+            until(end);
         };
-        filch::join(|| hold(stolen), fork);
+        filch::join(|| until(stolen), fork);
     }
     for seed in 0..50 {
         let builder = ThreadPoolBuilder::new().num_threads(4).max_spare_threads(0);
@@ -975,17 +963,17 @@ fn a_broadcast_on_top_of_a_task_does_not_bury_it_under_its_joiner() {
                     waiter.store(filch::current_thread_index().unwrap(), Ordering::Relaxed);
                     wait_for_fork(&below, &end);
                 });
-                hold(&below);
+                until(&below);
                 s.spawn_broadcast(|context| {
                     if context.index() == waiter.load(Ordering::Relaxed) {
                         wait_for_fork(&above, &end);
                     }
                 });
-                hold(&above);
+                until(&above);
                 drop(s.spawn(|| first.join().unwrap()));
                 // The other workers are busy. The waiter has time to look for a job.
-                (0..100).for_each(|_| schedule_point());
-                end.store(true, Ordering::Relaxed);
+                points(100);
+                raise(&end);
             });
         });
         task.join().unwrap();
@@ -1055,7 +1043,7 @@ fn a_scoped_task_from_another_pool_runs_no_other_job_on_a_core_that_was_handed_o
                     s.spawn_fifo(|| ());
                     outer.spawn_fifo(move || {
                         raise(runs);
-                        drop(locked(lock));
+                        drop(lock_in_turns(lock));
                     });
                 });
                 raise(runs);
@@ -1063,7 +1051,7 @@ fn a_scoped_task_from_another_pool_runs_no_other_job_on_a_core_that_was_handed_o
             outer.spawn(move || {
                 filch::scope(|s| {
                     std::mem::forget(s.spawn(move || {
-                        let _guard = locked(lock);
+                        let _guard = lock_in_turns(lock);
                         other.install(|| {
                             until(is_back);
                             s.spawn_fifo(nested);
@@ -1096,14 +1084,14 @@ fn no_unrelated_job_begins_while_a_task_takes_its_core_back() {
             }));
             let holds = lock.clone();
             tasks.push(pool.spawn(move || {
-                let _guard = locked(&holds);
+                let _guard = lock_in_turns(&holds);
                 filch::join(|| points(1), || points(4));
             }));
             pool.spawn_broadcast(|_| ());
         }
         for _ in 0..3 {
             let needs = lock.clone();
-            tasks.push(pool.spawn(move || drop(locked(&needs))));
+            tasks.push(pool.spawn(move || drop(lock_in_turns(&needs))));
         }
         tasks.into_iter().for_each(|task| task.join().unwrap());
     }

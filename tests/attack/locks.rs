@@ -4,7 +4,7 @@
 //! something else. No job that wants the lock may keep a stack or a core from the task that has it.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use filch::prelude::*;
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder, schedule_point};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+
+use super::common::lock_in_turns;
 
 /// How many calls a program may make.
 const CALLS: usize = 200;
@@ -33,13 +35,7 @@ impl Shared {
 
     fn lock(&self, rng: &mut SmallRng) -> MutexGuard<'_, ()> {
         let lock = &self.locks[rng.random_range(0..3)];
-        loop {
-            match lock.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::WouldBlock) if self.is_simulated => schedule_point(),
-                Err(_) => return lock.lock().unwrap(),
-            }
-        }
+        if self.is_simulated { lock_in_turns(lock) } else { lock.lock().unwrap() }
     }
 
     fn pause(&self, rng: &mut SmallRng) {

@@ -92,13 +92,17 @@ pub fn step_aside() {
 
 /// Locks `mutex`, which another worker may hold.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    while is_simulated() {
+    if is_simulated() { lock_in_turns(mutex) } else { mutex.lock().unwrap() }
+}
+
+/// `lock` in a deterministic pool, where the thread that has the lock needs the turn.
+pub fn lock_in_turns<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    loop {
         if let Ok(guard) = mutex.try_lock() {
             return guard;
         }
-        step_aside();
+        filch::schedule_point();
     }
-    mutex.lock().unwrap()
 }
 
 /// A barrier for a number of threads. For one use.
