@@ -127,7 +127,7 @@ impl<T> FutureHandle<T> {
     /// assert!(waits.join().unwrap_err().is_cancelled());
     /// ```
     pub fn cancel(&self) {
-        if let Some(handle) = self.handle.handle.as_ref() {
+        if let Some(handle) = self.handle.get() {
             // SAFETY: it is a future's handle.
             unsafe { future::cancel_future(handle) };
         }
@@ -140,13 +140,12 @@ impl<T> FutureHandle<T> {
 
     fn needs_pool(&self) -> Option<future::Needs> {
         // SAFETY: it is a future's handle.
-        self.handle.handle.as_ref().and_then(|handle| unsafe { future::needs(handle) })
+        self.handle.get().and_then(|handle| unsafe { future::needs(handle) })
     }
 
     fn expect_end(&self) {
         // SAFETY: it is a future's handle.
-        let is_past =
-            self.handle.handle.as_ref().is_some_and(|handle| unsafe { future::is_past(handle) });
+        let is_past = self.handle.get().is_some_and(|handle| unsafe { future::is_past(handle) });
         if is_past && !self.is_finished() {
             generation::refuse();
         }

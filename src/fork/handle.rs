@@ -29,7 +29,7 @@ use crate::task::{Handle, JoinError};
 /// ```
 pub struct JoinHandle<T> {
     /// `None` once a poll has returned the result.
-    pub(super) handle: Option<Handle<T>>,
+    handle: Option<Handle<T>>,
 }
 
 const COMPLETED: &str = "this `JoinHandle` was polled to completion and has no result any more";
@@ -38,6 +38,11 @@ impl<T> JoinHandle<T> {
     #[inline]
     pub(super) fn new(handle: Handle<T>) -> Self {
         JoinHandle { handle: Some(handle) }
+    }
+
+    #[cfg(feature = "futures")]
+    pub(super) fn get(&self) -> Option<&Handle<T>> {
+        self.handle.as_ref()
     }
 
     /// Waits for the task and returns its value.

@@ -24,7 +24,6 @@ pub(super) type Id = u64;
 /// time also passes while a debugger has stopped the process.)
 pub(super) const LOOKS: u32 = 10;
 
-#[derive(Default)]
 pub(super) struct State {
     pub(super) rng: Rng,
     /// That of the first pool.
@@ -45,7 +44,7 @@ pub(super) struct State {
     /// Whether a warning was written.
     pub(super) has_warned: bool,
     /// Makes a dump of all pools.
-    pub(super) report: Option<fn() -> String>,
+    pub(super) report: fn() -> String,
     /// What to call when the last thread of a pool ends.
     pub(super) when_gone: Vec<(usize, GoneCall)>,
 }
@@ -78,7 +77,22 @@ pub(super) struct Entry {
 
 impl State {
     pub(super) fn new(seed: Seed, limit: Duration, report: fn() -> String) -> Self {
-        let mut state = State { seed, limit, report: Some(report), ..State::default() };
+        let mut state = State {
+            rng: Rng::new(),
+            seed,
+            interval: 1,
+            threads: BTreeMap::new(),
+            last_id: 0,
+            building: 0,
+            turn: None,
+            watcher: None,
+            moves: 0,
+            idle_turns: IdleTurns::default(),
+            limit,
+            has_warned: false,
+            report,
+            when_gone: Vec::new(),
+        };
         state.seed(seed);
         state
     }

@@ -440,7 +440,7 @@ impl SimThread {
         let (text, end) = (first.text, if aborts { "aborting" } else { "going on" });
         let message = format!(
             "filch: deterministic pools do not move (seed {seed}): {text}; {end}\n{}",
-            report.map_or_else(String::new, |report| report())
+            report()
         );
         write_error(&message);
         if aborts {

@@ -116,15 +116,15 @@ fn start_stack(worker: &Worker, room: usize) -> Option<FurtherStack> {
         return None;
     }
     let whose = Whose(worker);
-    let serve = move |calls: &Calls| {
+    let body = move |calls: &Calls| {
         let whose = whose;
         // SAFETY: a frame on the worker's stack, which has the `FurtherStack`, waits until the
         // thread has stopped using the worker.
-        self::serve(calls, unsafe { &*whose.0 }, room);
+        serve(calls, unsafe { &*whose.0 }, room);
     };
     let stack_size = worker.stack_size().checked_add(room)?;
     let name = registry.name(worker.index());
-    FurtherStack::start(serve, |body| registry.start_thread(name, Some(stack_size), body)).ok()
+    FurtherStack::start(body, |run| registry.start_thread(name, Some(stack_size), run)).ok()
 }
 
 /// The body of the thread. While the thread acts as the worker, the one below waits.
