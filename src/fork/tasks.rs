@@ -29,7 +29,7 @@ pub(super) struct Tasks {
     /// The scope's own isolation tag, whose parent is the opener's.
     tag: Tag,
     /// Whether the tasks have this tag until they begin, and whether they run under it. Otherwise
-    /// they have its parent.
+    /// they have its parent. (Stored, since each spawn and each beginning of a task asks.)
     is_queued_with_tag: bool,
     runs_with_tag: bool,
     /// The opener's context, which the tasks have as well. The opener waits for them.

@@ -106,6 +106,11 @@
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
+//!     Two gaps are known. The owner may be interrupted after `push` has read the gate and before
+//!     it stores `top`. And the last searcher that finds a job looks for more work without the
+//!     heavy fence (`Worker::jobs_for_others`). A fork that is overlooked so is private until its
+//!     owner's next fork or the end of one.
+//!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
 //! `benches/ablation/run`, on two shared virtual cores.

@@ -110,10 +110,9 @@
 //!    `a_core_that_was_handed_off_for_a_cross_job_is_passed_on`.
 //! 6. *A job finds a worker even if all workers are in restricted waits.* This is needed only if a
 //!    thread without a core blocks or is in an external wait, or if a thread of another pool joins
-//!    a future, since such a thread may need the job. The last worker to enter a
-//!    restricted wait looks for any work in step 2. A publisher from outside wakes one of the
-//!    workers in (c), as does a thread that begins to join a future, and that worker hands off its
-//!    core. A worker that publishes need not wake any, since it looks for work itself before it
+//!    a future, since such a thread may need the job. The last worker to enter a restricted wait
+//!    looks for any work in step 2. A publisher from outside wakes one of the workers in (c), as
+//!    does a thread that begins to join a future, and that worker hands off its core. A worker that publishes need not wake any, since it looks for work itself before it
 //!    sleeps. A thread that hands off its core is counted in `needing_any` before its fence, and
 //!    leaves a core that is not restricted. Models:
 //!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,

@@ -44,11 +44,11 @@
 //!    its wait, and the thread that ends the wait takes the lock.
 //!
 //!    *It is also woken for a job that only it may run.* A thread in a wait that hands off its core
-//!    may not have seen all jobs. It gets the core back before a holder sleeps in a
-//!    restricted wait, since that holder *swaps* with it ([`Worker::swap`]): the holder announces
-//!    that it sleeps, sees no job, and stays announced while it gives the core away. So a job wakes
-//!    the former holder as if it slept with the core (lemma 4 of `sleep/mod.rs`), and it takes the
-//!    core back. A swap leaves one thread fewer that may not have seen all jobs, so swaps end.
+//!    may not have seen all jobs. It gets the core back before a holder sleeps in a restricted
+//!    wait, since that holder *swaps* with it ([`Worker::swap`]): the holder announces that it
+//!    sleeps, sees no job, and stays announced while it gives the core away. So a job wakes the
+//!    former holder as if it slept with the core (lemma 4 of `sleep/mod.rs`), and it takes the core
+//!    back. A swap leaves one thread fewer that may not have seen all jobs, so swaps end.
 //!    Models: `a_waiter_that_handed_off_its_core_looks_for_its_jobs`,
 //!    `a_waiter_without_its_core_is_called_for_its_jobs`.
 //! 4. *A core has a thread that can act on it.* A thread hands off its core for a closure that may

@@ -35,12 +35,14 @@
 //!
 //! # Invariant
 //! If a frame waits inside a task A that has a handle, every job on top of that frame is part of A,
-//! or part of what A waits for. A job gets a tag of its own in three cases:
+//! or part of what A waits for. A job gets a tag of its own in four cases:
 //! - It runs on top of a frame without a tag, and more than `MOST_STACKED` jobs are on top of each
 //!   other. From there on the stack grows only by the recursion of that job's own work.
 //! - It runs on top of a task with a tag without being part of that task: `yield_now` runs it, or
 //!   the core cannot be handed off for it. With its old tag, its waits might run a job that waits
 //!   for that task.
+//! - It begins at the bottom of a stack, on a core that another thread waits for (lemma 2 of
+//!   `hand_off.rs`). What it waits for then keeps no unrelated job on that stack.
 //! - A detached task or a handler of another pool hands it over and waits for it. A drop of that
 //!   pool waits for the task or handler as if by a handle (`job::AWAITED_BY_END`).
 //!
