@@ -9,8 +9,7 @@ pub(super) const FAST: usize = 0;
 
 /// The fast slot: the address of a published job, or 0. (It is not a pointer: `is_taken` writes
 /// back the address that it found, at which there may be another job by then.)
-#[derive(Default)]
-pub(super) struct FastSlot(AtomicUsize);
+pub(super) struct FastSlot(pub(super) AtomicUsize);
 
 impl FastSlot {
     #[inline]

@@ -5,10 +5,12 @@ use std::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
+use super::fast_slot::FastSlot;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering, light_fence};
 
-/// How many forks can be private at a time. Small enough to stay in the first-level cache, large
-/// enough that only recursions deeper than this ever publish for lack of room. (A guess.)
+/// How many entries the ring has. (`push` fills one before it knows whether it may.) Small enough
+/// to stay in the first-level cache, large enough that only recursions deeper than this ever
+/// publish for lack of room. (A guess.)
 pub(crate) const CAPACITY: usize = if cfg!(loom) { 4 } else { 256 };
 pub(super) const MASK: usize = CAPACITY - 1;
 
@@ -36,6 +38,8 @@ pub(super) struct Gate {
     floor: AtomicUsize,
     /// The lock of the thieves that force: 1 while one has access to the private jobs.
     pub(super) forced: AtomicUsize,
+    /// In one cache line with `limit`, which is read and written together with it.
+    pub(super) fast: FastSlot,
 }
 
 impl Gate {
@@ -45,6 +49,7 @@ impl Gate {
             limit: AtomicUsize::new(0),
             floor: AtomicUsize::new(CLOSED),
             forced: AtomicUsize::new(0),
+            fast: FastSlot(AtomicUsize::new(0)),
         };
         if open {
             gate.open(FIRST);
@@ -57,7 +62,24 @@ impl Gate {
     pub(super) fn open(&self, head: usize) {
         self.floor.store(head, Ordering::Relaxed);
         // SeqCst: the handshake with sleepers. AcqRel: orders the stores of `floor` (lemma 2).
-        self.limit.swap(head + CAPACITY, Ordering::SeqCst);
+        self.limit.swap(head + CAPACITY - 1, Ordering::SeqCst);
+    }
+
+    /// `open` before the owner fills the fast slot. A thief that empties the slot closes the gate
+    /// after this.
+    #[inline]
+    pub(super) fn open_before_fast(&self, head: usize) {
+        self.floor.store(head, Ordering::Relaxed);
+        // Release: orders the stores of `floor` (lemma 2), and matches the Acquire in `is_empty`.
+        self.limit.store(head + CAPACITY - 1, Ordering::Release);
+    }
+
+    /// `close` by the owner, without a handshake. (Only the owner opens the gate.)
+    #[inline]
+    pub(super) fn shut(&self) {
+        // Release: as in `open_before_fast`.
+        self.limit.store(0, Ordering::Release);
+        self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
     #[inline]
@@ -65,14 +87,6 @@ impl Gate {
         // SeqCst: as in `open`.
         self.limit.swap(0, Ordering::SeqCst);
         self.floor.store(CLOSED, Ordering::Relaxed);
-    }
-
-    /// Closes the gate, unless it seems to be closed.
-    #[inline]
-    pub(super) fn keep_closed(&self) {
-        if !self.is_closed() {
-            self.close();
-        }
     }
 
     /// Returns whether both words say that the gate is closed.
@@ -96,6 +110,7 @@ impl<J> ForkFront<J> {
                 limit: AtomicUsize::new(0),
                 floor: AtomicUsize::new(CLOSED),
                 forced: AtomicUsize::new(0),
+                fast: FastSlot(AtomicUsize::new(0)),
             }),
         }
     }
@@ -111,18 +126,18 @@ impl<J> ForkFront<J> {
     }
 
     /// Makes `job` the newest private job and returns its slot (owner only). Returns `None` if the
-    /// gate is closed or the ring is full. The caller then calls `push_slow`.
+    /// gate is closed or the ring is full. A worker then calls `push_slow`. (The `top` of other
+    /// threads may wrap around.)
     #[inline(always)]
     pub(crate) fn push(&self, job: NonNull<J>) -> Option<usize> {
         let slot = self.own.top.load(Ordering::Relaxed);
-        // Relaxed: a stale limit delays the answer to a thief by one fork.
-        if slot >= self.gate.limit.load(Ordering::Relaxed) {
-            return None;
-        }
         self.own.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
         // Release: matches the Acquire of a thief that forces.
-        self.own.top.store(slot + 1, Ordering::Release);
-        Some(slot)
+        self.own.top.store(slot.wrapping_add(1), Ordering::Release);
+        // Pairs with the heavy fence of the last searcher (lemma 12).
+        light_fence();
+        // Relaxed: a stale limit delays the answer to a thief by one fork.
+        (slot < self.gate.limit.load(Ordering::Relaxed)).then_some(slot)
     }
 
     /// Takes back the newest job, which is in `slot`, if it is private (owner only). Returns

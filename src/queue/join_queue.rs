@@ -6,29 +6,27 @@
 //!
 //! | place | put there by | taken out by |
 //! | --- | --- | --- |
-//! | *private ring*, `ring[head..top)` | `push`, `push_private` | the owner; a thief by force |
-//! | *fast slot*, one word | `push_fast` | the owner or a thief, by a swap |
+//! | *private ring*, `ring[head..top)` | `push` | the owner; a thief by force |
+//! | *fast slot*, one word | `push_slow` | the owner or a thief, by a swap |
 //! | public deque | `publish`, from the ring | the owner takes the newest, thieves the oldest |
 //!
 //! The *gate* is two shared words, `limit` and `floor`. It is in one of two states:
-//! - Open: `limit` is `head + CAPACITY` and `floor` is `head`. A fork goes into the ring while
-//!   `top < limit`. A fork that ends takes its job from its slot if `slot >= floor`.
+//! - Open: `limit` is `head + CAPACITY - 1` and `floor` is `head`. A fork stays in the ring if its
+//!   `slot < limit`. A fork that ends takes its job from its slot if `slot >= floor`.
 //! - Closed: `limit` is 0 and `floor` is `CLOSED`. No slot passes either comparison, so the
 //!   owner's next fork, or the next end of a fork, takes a slow path, which publishes.
 //!
-//! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. In a
-//! balanced recursion of depth d, about d of 2^d forks become public. At first, and when it begins
-//! a job from outside that should be long, the owner keeps `max_public` jobs public. (If it kept
-//! `min_public`, the last of 16 and 64 items that sleep in the first join trees of a pool would
-//! begin 1.4 and 2.2 times as late.) When it takes a public job back itself, it returns to
-//! `min_public`. Each time it ends a fork that was stolen, it doubles that number, up to
-//! `max_public`. The gate stays closed until that many are public. If it opened as soon as one is,
-//! a join tree of items that sleep would hide most of its forks: the last of 16, 64 and 128 items
-//! would begin 1.2, 1.7 and 2.1 times as late (medians, on two shared virtual cores).
+//! Publishing moves the **oldest** jobs of the ring to the deque, since they are the biggest. At
+//! first, and when it begins a job from outside that should be long, the owner keeps `max_public`
+//! jobs public. When it takes a public job back itself, it returns to `min_public`. Each time it
+//! ends a fork that was stolen, it doubles that number, up to `max_public`. The gate stays closed
+//! until that many are public. If it opened as soon as one is, a join tree of items that sleep
+//! would hide most of its forks: the last of 64 items would begin 1.7 times as late (medians, on
+//! two shared virtual cores).
 //!
 //! A fork that is made while none is pending goes to the fast slot. Putting it there takes one
-//! read-modify-write, and so does taking it back. The gate stays closed: only a fork inside this
-//! one may open it.
+//! read-modify-write, and so does taking it back. If one public job is enough, the gate opens
+//! before that by plain stores. So the forks inside this one are private at once.
 //!
 //! # Invariant
 //! Each pending job is in one place. Jobs in the fast slot are older than those in the deque, and
@@ -42,12 +40,13 @@
 //!    `forks_in_the_fast_slot_one_after_the_other_are_run_once`.
 //! 2. *A job at or above `floor` is private.* Only the owner, and a thief by force, raise `head`.
 //!    The owner then opens the gate at the new `head`, or closes it; a thief has closed it before.
-//!    `open` stores `floor` before it swaps `limit`, and `close` swaps `limit` before it stores
-//!    `floor`. So if an `open` and a `close` overlap, the one that swaps `limit` last takes effect,
-//!    except that `floor` may stay closed although `limit` is open. That costs one slow path that
-//!    was not needed. Model: `a_fork_that_is_flushed_is_run_once`.
-//! 3. *A fork overwrites no pending job.* An open gate's `limit` is at most `head + CAPACITY`:
-//!    the owner closes the gate when it lowers `head`. Models: `a_ring_that_is_full_loses_nothing`,
+//!    To open it is to store `floor`, then write `limit`; to close it is to write `limit`, then
+//!    store `floor`. So if both overlap, the one that writes `limit` last takes effect, except that
+//!    `floor` may stay closed although `limit` is open. That costs slow paths that are not needed.
+//!    Model: `a_fork_that_is_flushed_is_run_once`.
+//! 3. *A fork overwrites no pending job.* Before a fork, at most `CAPACITY - 1` jobs are in the
+//!    ring, since an open gate's `limit` is at most `head + CAPACITY - 1`: the owner closes the
+//!    gate when it lowers `head`. Models: `a_ring_that_is_full_loses_nothing`,
 //!    `a_ring_that_starts_over_under_an_open_gate_loses_nothing`.
 //! 4. *A public job has one taker.* The fast slot is emptied by a swap, and crossbeam's deque gives
 //!    an element out once. Model: `one_of_two_thieves_gets_a_job_or_its_owner`.
@@ -62,13 +61,13 @@
 //! A thief that has found nothing for a while takes all private jobs of such an owner by *force*,
 //! if the system has a fence that one thread can impose on all others (`os::heavy_fence`). The
 //! thief takes the lock `forced`, closes the gate, imposes the fence, and reads `busy`, the gate,
-//! `head`, `top` and the ring. The only cost to the owner is that the compiler must not reorder two
-//! of its instructions.
+//! `head`, `top` and the ring. This costs the owner no fence.
 //!
 //! 6. *An end of a fork and a thief do not take the same job.* `pop` stores `top`, then reads
 //!    `floor`. If it read `floor` before the fence, the thief sees its `top`, and leaves its job
-//!    alone. If it reads `floor` later, it finds the gate closed. A fork whose `top` the thief does
-//!    not see is not taken. Models: `a_fork_that_is_taken_by_force_is_run_once`,
+//!    alone. If it reads `floor` later, it finds the gate closed. A fork that reads `limit` later
+//!    also does, and `push_private` sees by `head` whether the thief has the job. Models:
+//!    `a_fork_that_is_taken_by_force_is_run_once`,
 //!    `a_fork_that_force_finds_at_once_is_run_once`.
 //! 7. *A slow path and a thief exclude each other.* A slow path stores `busy`, then reads `forced`.
 //!    If it read `forced` before the fence, the thief sees `busy` and gives up, unless the slow
@@ -77,8 +76,10 @@
 //!    Models: `a_fork_that_is_taken_by_force_and_flushed_is_run_once`,
 //!    `a_gate_that_is_opened_again_keeps_force_out`,
 //!    `a_thief_that_is_kept_out_leaves_the_forks_as_they_are`.
-//! 8. *The fast slot needs no `busy`.* `push_fast` and `take` move neither `head` nor the ring and
-//!    do not open the gate. When a fork is taken back from the slot, no job is private. Model:
+//! 8. *The fast slot needs no `busy`.* `clears_ring` takes the job out of the ring, then reads
+//!    `forced`. If it read `forced` before the fence, the thief finds the ring empty. If later, it
+//!    closes the gate again, and `push_private` goes on. When a fork is taken back from the slot,
+//!    no job is private. Models: `a_fork_that_force_finds_before_it_is_public_is_run_once`,
 //!    `forks_in_the_fast_slot_after_one_that_is_taken_by_force_are_run_once`.
 //! 9. *One thief forces at a time*, since `forced` is a lock. Model:
 //!    `two_thieves_that_use_force_get_a_fork_each`.
@@ -92,17 +93,19 @@
 //!
 //! 10. *A published job and a sleeper do not miss each other.* If (3) reads the value from before
 //!     (b), then the fence (2) precedes (b), and hence (c), in the single order of SeqCst
-//!     operations. So (c) sees the count. Otherwise (3) sees the push: all writes of `limit` are
-//!     read-modify-writes, so the release sequence of the swap in (b) never breaks. Models:
+//!     operations. So (c) sees the count. Otherwise (3) sees the push: other threads write `limit`
+//!     only by read-modify-writes, and the owner's stores are Release. Models:
 //!     `a_flush_and_a_sleeper_see_each_other`, `an_older_fork_and_a_sleeper_see_each_other`,
 //!     `a_fork_in_the_fast_slot_and_a_sleeper_see_each_other`.
 //! 11. *The owner learns that nothing is public.* Of the thieves that take the last public jobs, at
-//!     least one closes the gate. Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
+//!     least one closes the gate. (`open_before_fast` may undo a `close`, but then fills the fast
+//!     slot.) Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
 //!     `the_next_fork_is_published_for_a_sleeper`,
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
 //! 12. *The last searcher overlooks no private job.* Before it sleeps, it also imposes the heavy
-//!     fence. If nothing is public, the gate is closed. If a fork read the gate before the fence,
-//!     `hides_work` sees the fork. If a fork reads the gate later, it is published.
+//!     fence. If nothing is public, the gate is closed. A fork stores `top`, then reads the gate
+//!     and what is public. If it read that before the fence, `hides_work` sees the fork. If later,
+//!     it is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
 //!
@@ -119,15 +122,13 @@
 //! | --- | --- | ---: | ---: | ---: |
 //! | `fast-slot`: the fast slot | join of empty closures | 2 | 2.61 | – |
 //! |  | loop of 100 | 2 | 1.47 | – |
-//! |  | tree sum, 15 nodes | 2 | 1.37 | – |
-//! |  | empty joins from outside | 2 | 1.21 | – |
 //! | `kept-public`: more than one job public | join tree of 64 that sleep | 8 | 1.01 | 1.22 |
 
 use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::deque::{Stealer, Worker};
-use super::fast_slot::{FAST, FastSlot};
+use super::fast_slot::FAST;
 use super::front::{CAPACITY, FIRST, ForkFront, Gate, MASK};
 use super::give_way;
 use crate::sync::{AtomicUsize, Ordering, light_fence};
@@ -176,7 +177,6 @@ pub(super) struct Own<P> {
     pub(super) head: AtomicUsize,
     /// Whether the owner is in a slow path.
     pub(super) busy: AtomicUsize,
-    pub(super) fast: FastSlot,
     /// How many forks the owner has published; wraps around.
     pub(super) published: AtomicUsize,
     /// Slots below this one may belong to forks on other stacks (owner only).
@@ -191,11 +191,6 @@ pub(super) struct Own<P> {
 }
 
 impl<P> Own<P> {
-    /// Returns how many jobs are public (owner only; another thread would need a fence).
-    fn public(&self) -> usize {
-        self.fast.len() + self.public.len()
-    }
-
     /// Counts jobs that become public (owner only).
     fn count_published(&self, jobs: usize) {
         let before = self.published.load(Ordering::Relaxed);
@@ -215,7 +210,6 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
             own: Own {
                 head: AtomicUsize::new(FIRST),
                 busy: AtomicUsize::new(0),
-                fast: FastSlot::default(),
                 published: AtomicUsize::new(0),
                 reserved: Cell::new(FIRST),
                 public_target: Cell::new(max_public),
@@ -228,9 +222,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         }
     }
 
-    /// Called after `push` returned `None`. Puts `job` into the fast slot, else into the ring, and
-    /// publishes the oldest jobs of the ring, each by `publish_job`. Returns the slot, and how many
-    /// jobs this call published. The caller then notifies the sleepers of these.
+    /// Called after `push` returned `None` for `job`, which is now the newest of the ring. Moves it
+    /// to the fast slot, or publishes the oldest jobs, each by `publish_job`. Returns the slot, and
+    /// how many jobs this call published. The caller then notifies the sleepers of these.
     #[must_use]
     #[inline(always)]
     pub(crate) fn push_slow(
@@ -238,45 +232,54 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (usize, usize) {
-        match self.push_fast(job, &publish_job) {
-            Some(slot) => (slot, 1),
-            None => self.push_private(job, publish_job),
+        let slot = self.top() - 1;
+        if self.has_only(slot) && self.clears_ring(slot) {
+            self.own.count_published(1);
+            self.front.gate.fast.put(publish_job(job).into_pointer());
+            return (FAST, 1);
         }
+        (slot, self.push_private(slot, publish_job))
     }
 
-    /// Publishes `job` in the fast slot if nothing else is pending, and returns that slot.
+    /// Whether no job is pending but the one in `slot`, which may go to the fast slot.
+    fn has_only(&self, slot: usize) -> bool {
+        let (own, fast) = (&self.own, &self.front.gate.fast);
+        slot == self.head() && fast.len() == 0 && own.public.is_empty() && own.max_public > 0
+    }
+
+    /// Takes the ring's only job out of it, and opens the gate if one public job is enough. Returns
+    /// `false` if a thief forces meanwhile: lemma 8.
     #[inline(always)]
-    fn push_fast(&self, job: NonNull<J>, publish_job: impl Fn(NonNull<J>) -> P) -> Option<usize> {
-        let own = &self.own;
-        if self.top() != self.head() || own.public() > 0 || own.max_public == 0 {
-            return None;
+    fn clears_ring(&self, slot: usize) -> bool {
+        let (own, gate) = (&self.own, &self.front.gate);
+        // Release: as in `ForkFront::push`.
+        self.front.own.top.store(slot, Ordering::Release);
+        if own.public_target.get() <= 1 && !own.keeps_gate_closed {
+            gate.open_before_fast(slot);
         }
-        // The gate stays closed: only a fork within this one may open it.
-        own.count_published(1);
-        own.fast.put(publish_job(job).into_pointer());
-        Some(FAST)
+        // Pairs with the heavy fence in `force`.
+        light_fence();
+        let clears = !self.is_forced() && self.head() == slot;
+        if !clears {
+            gate.shut();
+        }
+        clears
     }
 
     #[cold]
     #[inline(never)]
-    fn push_private(
-        &self,
-        job: NonNull<J>,
-        publish_job: impl Fn(NonNull<J>) -> P,
-    ) -> (usize, usize) {
+    fn push_private(&self, slot: usize, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
         let _busy = self.be_busy();
-        let private = &self.front.own;
-        let (slot, head) = (self.top(), self.head());
-        assert!(slot < MOST, "there are no slots for forks left");
-        let mut published = 0;
-        if slot - head == CAPACITY {
-            published += self.publish(CAPACITY / 2, &publish_job);
-        }
-        private.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
         // Release: as in `ForkFront::push`.
-        private.top.store(slot + 1, Ordering::Release);
-        published += self.answer(publish_job);
-        (slot, published)
+        self.front.own.top.store(slot + 1, Ordering::Release);
+        if slot < self.head() {
+            // A thief has taken the job by force.
+            return 0;
+        }
+        assert!(slot < MOST, "there are no slots for forks left");
+        let is_full = self.hidden() == CAPACITY;
+        let room = if is_full { self.publish(CAPACITY / 2, &publish_job) } else { 0 };
+        room + self.answer(publish_job)
     }
 
     /// Called after `pop` returned `false` for `job`, which was put into `slot`. Returns which
@@ -288,7 +291,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         job: NonNull<J>,
         publish_job: impl Fn(NonNull<J>) -> P,
     ) -> (Popped, usize) {
-        let fast = &self.own.fast;
+        let fast = &self.front.gate.fast;
         if fast.holds(job) && fast.take::<J>().is_some() {
             // Release: as in `ForkFront::push`.
             self.front.own.top.store(self.head(), Ordering::Release);
@@ -324,7 +327,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         } else {
             own.public_target.set(own.public_target.get().saturating_mul(2).min(own.max_public));
             // An open gate's limit may be too high now: lemma 3.
-            self.front.gate.keep_closed();
+            self.front.gate.shut();
         }
         (popped, 0)
     }
@@ -332,8 +335,13 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     #[inline(always)]
     pub(super) fn took_public_back(&self) {
         self.own.public_target.set(self.own.min_public);
-        // The next fork is published again. (Only the owner opens the gate.)
-        self.front.gate.keep_closed();
+        // The next fork is published again.
+        self.front.gate.shut();
+    }
+
+    /// Returns how many jobs are public (owner only; another thread would need a fence).
+    fn public_by_owner(&self) -> usize {
+        self.front.gate.fast.len() + self.own.public.len()
     }
 
     /// Makes the owner keep the most jobs public until it takes one back (owner only).
@@ -355,11 +363,15 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         // Pairs with the heavy fence in `force`: the thief sees `busy`, or this sees `forced`.
         light_fence();
         let mut round = 0;
-        // Acquire: matches the thief's Release.
-        while self.front.gate.forced.load(Ordering::Acquire) != 0 {
+        while self.is_forced() {
             give_way(&mut round);
         }
         Busy(&self.own.busy)
+    }
+
+    fn is_forced(&self) -> bool {
+        // Acquire: matches the thief's Release.
+        self.front.gate.forced.load(Ordering::Acquire) != 0
     }
 
     /// In the child of a `fork()`, releases the lock of a thief that exists only in the parent. A
@@ -412,7 +424,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn pop_newest_public(&self) -> Option<P> {
         let job = self.own.public.pop().or_else(|| self.take_fast())?;
         if self.took_last() {
-            self.front.gate.keep_closed();
+            self.front.gate.shut();
         }
         Some(job)
     }
@@ -431,14 +443,11 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Publishes until `public_target` jobs are public. Opens the gate, unless fewer are.
     fn answer(&self, publish_job: impl Fn(NonNull<J>) -> P) -> usize {
-        // Pairs with the heavy fence of the last searcher (lemma 12): the searcher sees the private
-        // jobs, or this thread sees which public jobs are gone.
-        light_fence();
         let own = &self.own;
-        let wanted = own.public_target.get().saturating_sub(own.public());
+        let wanted = own.public_target.get().saturating_sub(self.public_by_owner());
         let published = self.publish(wanted, &publish_job);
         self.front.gate.open(self.head());
-        if own.public() < own.public_target.get() || own.keeps_gate_closed {
+        if self.public_by_owner() < own.public_target.get() || own.keeps_gate_closed {
             self.front.gate.close();
         }
         published

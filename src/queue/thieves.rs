@@ -12,17 +12,17 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: matches the Release of `open` and `close`, before which the deque was filled.
         self.front.gate.limit.load(Ordering::Acquire);
-        self.own.fast.len() == 0 && self.stealer.is_empty()
+        self.front.gate.fast.len() == 0 && self.stealer.is_empty()
     }
 
     /// Returns whether nothing is public. A thread calls this after it has taken a job. If one
     /// thief empties the fast slot and another one the deque, at least one of them gets `true`.
     pub(super) fn took_last(&self) -> bool {
-        self.stealer.is_empty() && self.own.fast.is_taken()
+        self.stealer.is_empty() && self.front.gate.fast.is_taken()
     }
 
     pub(super) fn take_fast(&self) -> Option<P> {
-        let job = self.own.fast.take()?;
+        let job = self.front.gate.fast.take()?;
         // SAFETY: the slot is filled by `push_fast` only, with what `into_pointer` gave, and one
         // thread takes it out.
         Some(unsafe { P::from_pointer(job) })
@@ -46,7 +46,9 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     /// Makes the owner publish at its next fork, or at the next end of one.
     pub(crate) fn raise_demand(&self) {
-        self.front.gate.keep_closed();
+        if !self.front.gate.is_closed() {
+            self.front.gate.close();
+        }
     }
 
     pub(crate) fn hides_work(&self) -> bool {
@@ -61,7 +63,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
     pub(crate) fn public(&self) -> usize {
         // Acquire: as in `is_empty`.
         self.front.gate.limit.load(Ordering::Acquire);
-        self.own.fast.len() + self.stealer.len()
+        self.front.gate.fast.len() + self.stealer.len()
     }
 
     /// Returns a pair that changes with each fork and each end of a fork. (Relaxed: it orders

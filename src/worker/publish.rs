@@ -77,10 +77,14 @@ impl Worker {
     pub(super) fn notify(&self, tag: usize) {
         self.sleep().notify_from_worker(tag);
         if self.waits_for_own_work() {
-            // SAFETY: the worker's present job has the tag, or keeps the scope or set whose tag it
-            // is.
-            unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
+            self.notify_ancestors(tag);
         }
+    }
+
+    #[cold]
+    fn notify_ancestors(&self, tag: usize) {
+        // SAFETY: the worker's present job has the tag, or keeps the scope or set whose tag it is.
+        unsafe { ancestors(tag) }.skip(1).for_each(|tag| self.sleep().notify_restricted(tag));
     }
 
     fn publish(&self, job: ptr::NonNull<JoinHeader>) -> JobRef {

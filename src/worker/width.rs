@@ -4,10 +4,10 @@
 //! many sleepers a fork wakes.
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::{Acting, Worker};
+use super::{Acting, JoinHeader, Worker};
 use crate::job::NO_TAG;
 use crate::pool::ThreadPoolBuilder;
 use crate::sleep::{CoreThread, Kind};
@@ -39,6 +39,13 @@ fn park(worker: &Worker) {
     assert!(entered && !worker.sees_work());
 }
 
+/// Returns the slot.
+fn fork(owner: &Worker, job: NonNull<JoinHeader>) -> usize {
+    // SAFETY: it points to `owner`.
+    let front = unsafe { &*owner.as_current() };
+    front.push(job).unwrap_or_else(|| owner.fork_slow(job))
+}
+
 /// Counts the writes of worker 1 as it forks and wakes a sleeper, and of worker 0 as it steals the
 /// fork and then looks for more work.
 fn wake_and_steal(registry: &Registry) -> [usize; 3] {
@@ -46,7 +53,7 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
     park(thief);
     let _acting = Acting::start(owner);
     let job = JoinJob::new(owner.as_current(), |_| ());
-    let ((), forked) = writes_of(|| _ = owner.fork_slow(job.head()));
+    let ((), forked) = writes_of(|| _ = fork(owner, job.head()));
     assert!(!thief.sleep().is_parked(0), "the fork wakes it");
     let (stolen, stole) = writes_of(|| thief.steal_fork(owner, || false));
     assert!(
@@ -64,7 +71,7 @@ fn wake_and_steal(registry: &Registry) -> [usize; 3] {
 /// Forks, and takes the fork back. From then on, the worker keeps only one fork public.
 fn take_back(owner: &Worker) {
     let job = JoinJob::new(owner.as_current(), |_| ());
-    let slot = owner.fork_slow(job.head());
+    let slot = fork(owner, job.head());
     assert!(owner.unfork_slow(slot, job.head()));
     // SAFETY: no thief has it.
     (unsafe { job.take() })(false);
@@ -76,7 +83,7 @@ fn force(registry: &Registry) -> usize {
     let _acting = Acting::start(owner);
     take_back(owner);
     let jobs = [(); 2].map(|()| JoinJob::new(owner.as_current(), |_| ()));
-    jobs.iter().for_each(|job| _ = owner.fork_slow(job.head()));
+    jobs.iter().for_each(|job| _ = fork(owner, job.head()));
     let public = thief.steal_fork(owner, || false);
     thief.forces.store(1, crate::sync::Ordering::Relaxed);
     let (hidden, wrote) = writes_of(|| thief.forced(|_| true, Some));
@@ -113,7 +120,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
     take_back(owner);
     for _ in 0..stolen {
         let job = JoinJob::new(owner.as_current(), |_| ());
-        let slot = owner.fork_slow(job.head());
+        let slot = fork(owner, job.head());
         assert!(thief.steal_fork(owner, || false).is_some());
         assert!(!owner.unfork_slow(slot, job.head()), "the thief has it");
         // SAFETY: the thief does not run it.
@@ -127,7 +134,7 @@ fn woken_by_a_fork(stolen: usize, took_ticks: u64) -> usize {
     }
     registry.callers.job_took(took_ticks);
     let job = JoinJob::new(owner.as_current(), |_| ());
-    let slot = owner.fork_slow(job.head());
+    let slot = fork(owner, job.head());
     let woken = owner.sleep().counts().searchers();
     assert!(owner.unfork_slow(slot, job.head()));
     // SAFETY: no thief has it.
@@ -148,17 +155,17 @@ fn thieves_first_take_all_forks_of_the_worker_that_began_a_long_job_from_outside
     let registry = pool_of(16);
     let workers = registry.workers();
     let (thief, root) = (&workers[0], &workers[9]);
-    let fork = |owner: &Worker| {
+    let forked = |owner: &Worker| {
         let job = Box::new(JoinJob::new(owner.as_current(), |_| ()));
         let _acting = Acting::start(owner);
-        owner.fork_slow(job.head());
+        fork(owner, job.head());
         job
     };
     workers.iter().for_each(|worker| take_back(worker));
     registry.callers.job_took(u64::MAX);
     root.begin_from_outside();
-    let biggest = [(); 3].map(|()| fork(root));
-    let others = [1, 5, 12, 15].map(|index| fork(&workers[index]));
+    let biggest = [(); 3].map(|()| forked(root));
+    let others = [1, 5, 12, 15].map(|index| forked(&workers[index]));
     for (stolen, job) in biggest.iter().chain(&others).enumerate() {
         let found = thief.stolen(|| false, Some).expect("seven forks are public");
         let is_biggest = stolen >= 3 || found.address() == job.head().as_ptr().addr();

@@ -95,7 +95,7 @@ fn a_gate_that_is_opened_again_keeps_force_out() {
                 thread::yield_now();
                 heavy_fence()
             };
-            forks.queue.force(slow_fence, Public, Public::run);
+            forks.queue.force(slow_fence, publish, Public::run);
         });
         let [a, b] = [0, 1].map(|job| forks.fork(job));
         thread::yield_now();
@@ -107,8 +107,7 @@ fn a_gate_that_is_opened_again_keeps_force_out() {
 
 /// Fails when `force` writes `head` although it gives up.
 ///
-/// Weakened: `queue/join_queue.rs be_busy: self.front.gate.forced.load(Ordering::Acquire) != 0 =>
-/// false`
+/// Weakened: `queue/join_queue.rs be_busy: self.is_forced() => false`
 #[test]
 fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
     loom::model(|| {
@@ -144,9 +143,9 @@ fn a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper() {
 
 /// The same, but the owner forks while the older fork is being stolen.
 ///
-/// Fails when `answer` begins without a fence.
+/// Fails when `push` reads `limit` before it stores `top`.
 ///
-/// Weakened: `queue/join_queue.rs answer: light_fence(); =>`
+/// Weakened: `queue/front.rs push: light_fence(); =>`
 #[test]
 fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() {
     loom::model(|| {
@@ -159,6 +158,23 @@ fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() 
         assert!(!asleep || !forks.queue.hides_work());
         thief.join().unwrap();
         [b, a].into_iter().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
+    });
+}
+
+/// The thief finds the fork in the ring, before its owner moves it to the fast slot.
+///
+/// Fails when `clears_ring` has no fence.
+///
+/// Weakened: `queue/join_queue.rs clears_ring: !self.is_forced() => true`
+#[test]
+fn a_fork_that_force_finds_before_it_is_public_is_run_once() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let thief = start(&forks, Forks::force_all);
+        let [a, b] = [0, 1].map(|job| forks.fork(job));
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        thief.join().unwrap();
         forks.assert_all_ran();
     });
 }

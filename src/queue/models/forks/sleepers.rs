@@ -48,27 +48,22 @@ fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
     });
 }
 
-/// A worker goes to sleep while the first of two forks is stolen. Returns the second fork, and
-/// whether the worker sleeps on.
-fn fork_twice_beside_a_sleeper_and_a_thief(forks: &Arc<Forks>) -> (Pending, bool) {
-    let a = forks.fork(0);
-    let thief = start(forks, Forks::steal_one);
-    let sleeper = start(forks, Forks::sleep);
-    let b = forks.fork(1);
-    thief.join().unwrap();
-    let asleep = sleeper.join().unwrap() && !a.wakes && !b.wakes;
-    (b, asleep)
-}
-
+/// A worker goes to sleep while a fork opens the gate, and the only public job is stolen.
+///
 /// Fails when `steal` does not close the gate.
 ///
 /// Weakened: `queue/thieves.rs steal: self.took_last() => false`
 #[test]
 fn the_next_fork_is_published_for_a_sleeper() {
     loom::model(|| {
-        let forks = Forks::new(3);
-        let (_, asleep) = fork_twice_beside_a_sleeper_and_a_thief(&forks);
-        assert!(!asleep || forks.fork(2).wakes);
+        let forks = Forks::new(4);
+        let _ = publish_in_the_deque(&forks);
+        let thief = start(&forks, Forks::steal_one);
+        let sleeper = start(&forks, Forks::sleep);
+        let c = forks.fork(2);
+        thief.join().unwrap();
+        let asleep = sleeper.join().unwrap() && !c.wakes;
+        assert!(!asleep || forks.fork(3).wakes);
     });
 }
 
@@ -93,7 +88,8 @@ fn the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper() {
 
 /// Fails when `answer` opens the gate without a look at whether a job is public.
 ///
-/// Weakened: `queue/join_queue.rs push_fast: own.fast.put(publish_job(job).into_pointer()); =>`
+/// Weakened: `queue/join_queue.rs push_slow:
+/// self.front.gate.fast.put(publish_job(job).into_pointer()); =>`
 #[test]
 fn the_fork_after_one_that_was_stolen_at_once_is_published() {
     loom::model(|| {
@@ -110,7 +106,7 @@ fn the_fork_after_one_that_was_stolen_at_once_is_published() {
 ///
 /// Fails when `pop_slow` does not close it.
 ///
-/// Weakened: `queue/join_queue.rs took_public_back: self.front.gate.keep_closed(); =>`
+/// Weakened: `queue/join_queue.rs took_public_back: self.front.gate.shut(); =>`
 #[test]
 fn the_fork_after_one_that_was_taken_back_is_published() {
     loom::model(|| {
@@ -189,7 +185,8 @@ fn a_job_that_is_put_back_and_a_sleeper_see_each_other() {
 ///
 /// Fails when `took_last` is no more than `is_empty`.
 ///
-/// Weakened: `queue/thieves.rs took_last: self.own.fast.is_taken() => self.own.fast.len() == 0`
+/// Weakened: `queue/thieves.rs took_last: self.front.gate.fast.is_taken() =>
+/// self.front.gate.fast.len() == 0`
 #[test]
 fn one_of_two_thieves_that_take_the_last_raises_demand() {
     loom::model(|| {
