@@ -82,11 +82,13 @@ impl Gate {
         self.floor.store(CLOSED, Ordering::Relaxed);
     }
 
+    /// Returns whether the gate was open.
     #[inline]
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self) -> bool {
         // SeqCst: as in `open`.
-        self.limit.swap(0, Ordering::SeqCst);
+        let limit = self.limit.swap(0, Ordering::SeqCst);
         self.floor.store(CLOSED, Ordering::Relaxed);
+        limit != 0
     }
 
     /// Returns whether both words say that the gate is closed.

@@ -102,17 +102,16 @@
 //!     slot.) Models: `one_of_two_thieves_that_take_the_last_raises_demand`,
 //!     `the_next_fork_is_published_for_a_sleeper`,
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
-//! 12. *The last searcher overlooks no private job.* Before it sleeps, it also imposes the heavy
-//!     fence. If nothing is public, the gate is closed. A fork stores `top`, then reads the gate
-//!     and what is public. If it read that before the fence, `hides_work` sees the fork. If later,
-//!     it is published.
+//! 12. *No private job is overlooked.* A thief that takes the last public job closes the gate, and
+//!     then relies on a searcher or the sentry. If there is none, it looks for private jobs itself.
+//!     So does a last searcher that parks, or that has found a job and sees no other, and a sentry
+//!     that resigns. If some thief has closed an open gate before, the one that looks imposes the
+//!     heavy fence first. A fork stores `top`, then reads the gate and what is public. If it read
+//!     that before the fence, `hides_work` sees the fork. If later, it is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
-//!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`.
-//!
-//!     Two gaps are known. The owner may be interrupted after `push` has read the gate and before
-//!     it stores `top`. And the last searcher that finds a job looks for more work without the
-//!     heavy fence (`Worker::jobs_for_others`). A fork that is overlooked so is private until its
-//!     owner's next fork or the end of one.
+//!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`,
+//!     `a_thief_sees_the_fork_behind_the_one_that_it_steals`,
+//!     `a_private_fork_finds_the_last_searcher_as_it_parks`.
 //!
 //! # What it is worth
 //! A row's time without a mechanism, divided by its time with it: medians by
@@ -162,7 +161,7 @@ pub(crate) trait Published<J> {
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
 /// The owner is the thread that holds the worker's core (`sleep/mod.rs`). Any thread may use
-/// `front.gate`, `own.fast` and `stealer`. Only the owner uses `front.own` and the rest of `own`,
+/// `front.gate` and `stealer`. Only the owner uses `front.own` and the rest of `own`,
 /// except that a thief that forces does too, and that any thread may read how much is pending
 /// (Relaxed).
 #[repr(C)]

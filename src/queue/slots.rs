@@ -57,7 +57,9 @@ impl Forks {
 
     /// Steals the oldest job.
     fn steal(&self) -> NonNull<u8> {
-        until_sure(|| self.queue.steal()).unwrap().0
+        let stolen = until_sure(|| self.queue.steal());
+        let _ = self.queue.took_one();
+        stolen.unwrap().0
     }
 
     /// Forks three nested jobs, publishes those that are not public, and ends all, after their

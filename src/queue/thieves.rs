@@ -23,7 +23,7 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
 
     pub(super) fn take_fast(&self) -> Option<P> {
         let job = self.front.gate.fast.take()?;
-        // SAFETY: the slot is filled by `push_fast` only, with what `into_pointer` gave, and one
+        // SAFETY: the slot is filled by `push_slow` only, with what `into_pointer` gave, and one
         // thread takes it out.
         Some(unsafe { P::from_pointer(job) })
     }
@@ -34,21 +34,23 @@ impl<J, P: Published<J>> ForkQueue<J, P> {
         self.own.published.load(Ordering::Relaxed)
     }
 
-    /// Steals the oldest public job. Closes the gate if that was the last one, or there was none.
+    /// Steals the oldest public job. The thief then calls `took_one`.
     pub(crate) fn steal(&self) -> Steal<P> {
-        let stolen = self.take_fast().map_or_else(|| self.stealer.steal(), Steal::Success);
-        if self.took_last() {
-            // Not `raise_demand`, which may read a gate that the owner has opened since.
-            self.front.gate.close();
-        }
-        stolen
+        self.take_fast().map_or_else(|| self.stealer.steal(), Steal::Success)
     }
 
-    /// Makes the owner publish at its next fork, or at the next end of one.
-    pub(crate) fn raise_demand(&self) {
-        if !self.front.gate.is_closed() {
-            self.front.gate.close();
-        }
+    /// Closes the gate if nothing is public any more. Returns whether it was open.
+    #[must_use]
+    pub(crate) fn took_one(&self) -> bool {
+        // Not `raise_demand`, which may read a gate that the owner has opened since.
+        self.took_last() && self.front.gate.close()
+    }
+
+    /// Makes the owner publish at its next fork, or at the next end of one. Returns whether the gate
+    /// was open.
+    #[must_use]
+    pub(crate) fn raise_demand(&self) -> bool {
+        !self.front.gate.is_closed() && self.front.gate.close()
     }
 
     pub(crate) fn hides_work(&self) -> bool {

@@ -73,10 +73,11 @@
 //! 2. *A publisher may rely on a searcher or the sentry.* There are two ways in which such a worker
 //!    stops looking. First, a searcher may park, or the sentry may resign, by the first two steps
 //!    above. Its fence follows (b), since (c) still saw it looking, and so it sees the job. Second,
-//!    it may find a job. If no other worker looks then, it issues a fence, looks at all queues and
-//!    for private forks (`queue/join_queue.rs`, "Force"), and wakes a worker if it sees a job
-//!    ([`Sleep::stop_searching`]). When a sentry from outside resigns, it does the same, unless a
-//!    worker still searches ([`Sleep::stop_watching`]). Models:
+//!    it may find a job. If no other worker looks then, it issues a fence, looks at all queues, and
+//!    wakes a worker if it sees a job ([`Sleep::stop_searching`]). In both cases, if no other worker
+//!    looks, it also looks for private forks (lemma 12 of `queue/join_queue.rs`). When a sentry from
+//!    outside resigns, it does the same, unless a worker still searches ([`Sleep::stop_watching`]).
+//!    Models:
 //!    `the_last_searcher_wakes_another_for_a_fork`,
 //!    `the_last_searcher_wakes_another_for_a_task`,
 //!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
@@ -112,9 +113,10 @@
 //!    thread without a core blocks or is in an external wait, or if a thread of another pool joins
 //!    a future, since such a thread may need the job. The last worker to enter a restricted wait
 //!    looks for any work in step 2. A publisher from outside wakes one of the workers in (c), as
-//!    does a thread that begins to join a future, and that worker hands off its core. A worker that publishes need not wake any, since it looks for work itself before it
-//!    sleeps. A thread that hands off its core is counted in `needing_any` before its fence, and
-//!    leaves a core that is not restricted. Models:
+//!    does a thread that begins to join a future, and that worker hands off its core. A worker that
+//!    publishes need not wake any, since it looks for work itself before it sleeps. A thread that
+//!    hands off its core is counted in `needing_any` before its fence, and leaves a core that is not
+//!    restricted. Models:
 //!    `a_job_from_outside_finds_a_worker_where_all_waits_are_restricted`,
 //!    `a_job_that_another_pool_needs_finds_a_worker`.
 //! 7. *A waiter is woken.* It registers in its latch before step 1, and probes the latch in step 2.

@@ -28,13 +28,19 @@ impl Sleep {
     /// Step (c) of a worker that published jobs of `tag`, after its handshake.
     #[inline]
     pub(crate) fn notify_from_worker(&self, tag: usize) {
-        seq_cst_is_enough();
-        // SeqCst: comes after the read-modify-write or fence of step (b).
-        let counts = Counts(self.counts.load(Ordering::SeqCst));
-        if counts.searchers() == 0 && self.may_lack_workers(counts) {
+        if self.lacks_searchers() {
             self.wake_one();
         }
         self.notify_restricted(tag);
+    }
+
+    /// Returns whether a worker is parked, and there is neither a searcher nor a sentry to rely on.
+    /// Called after step (b), or after the caller has closed a gate.
+    pub(crate) fn lacks_searchers(&self) -> bool {
+        seq_cst_is_enough();
+        // SeqCst: comes after the caller's read-modify-write or fence.
+        let counts = Counts(self.counts.load(Ordering::SeqCst));
+        counts.searchers() == 0 && self.may_lack_workers(counts)
     }
 
     /// Returns whether a publisher may rely on the sentry: there is one, and enough workers are

@@ -18,7 +18,6 @@
 use super::shared::{IS_LATE, JobRef, USES_PRIORITIES, Worker};
 use crate::job::{ANY_TAG, NO_TAG, Priority};
 use crate::latch::Wait;
-use crate::os;
 use crate::os::clock::{TICKS_PER_MICROSECOND, ticks};
 use crate::queue::{TaskQueue, until_sure};
 use crate::sim;
@@ -169,17 +168,22 @@ impl Worker {
     /// Steals a fork of `victim`, or asks it to publish.
     pub(super) fn steal_fork(&self, victim: &Worker, is_over: impl Fn() -> bool) -> Option<JobRef> {
         if victim.forks.is_empty() {
-            victim.forks.raise_demand();
+            victim.ask_for_forks();
             return None;
         }
         if self.delays_steals() && !self.lasts(victim, is_over) {
             return None;
         }
         self.forks_skipped.set(0);
-        let stolen = self.count_steal(until_sure(|| victim.forks.steal()))?;
-        // If the victim does not fork again, its private forks need a worker that forces them. (A
-        // thief that is a searcher also looks for them when it stops searching.)
-        if self.sleep().counts().parked() > 0 && victim.forks.hides_work() {
+        let stolen = self.count_steal(until_sure(|| victim.forks.steal()));
+        if victim.forks.took_one() {
+            self.registry().note_closed_gate();
+        }
+        let stolen = stolen?;
+        // If the victim does not fork again, its private forks need a worker that forces them:
+        // lemma 12 of `queue/join_queue.rs`. (A searcher looks for them when it stops searching.)
+        let hides = || victim.forks.hides_work();
+        if self.sleep().lacks_searchers() && (hides() || self.registry().fence_forks() && hides()) {
             self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
@@ -321,15 +325,23 @@ impl Worker {
 
     /// Returns whether other workers have private forks. If so, the next search forces them.
     pub(super) fn look_for_private(&self) -> bool {
-        let forces = self.others().next().is_some() && self.heavy_fence() && self.sees_hidden();
+        let forces = self.others().next().is_some() && self.finds_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
         forces
     }
 
-    /// Returns what a worker that parks sees. One that was the sentry also sees private forks:
-    /// lemma 12 of `queue/join_queue.rs`.
+    /// Returns what a worker that parks sees. The last searcher, and one that was the sentry, also
+    /// see private forks: lemma 12 of `queue/join_queue.rs`.
     pub(super) fn look(&self, moment: Moment) -> Look {
-        if self.sees_work() || moment == Moment::Resigned && self.look_for_private() {
+        let sees_private = || match moment {
+            // If it searched, others relied on it until it announced this.
+            Moment::Announced => {
+                self.sleep().lacks_searchers() && self.others_are_at_work() && self.finds_hidden()
+            }
+            Moment::OnWatch => false,
+            Moment::Resigned => self.look_for_private(),
+        };
+        if self.sees_work() || sees_private() {
             Look::Work
         } else if moment == Moment::OnWatch && self.see_others_fork() {
             Look::OthersFork
@@ -371,6 +383,11 @@ impl Worker {
 
     pub(super) fn sees_hidden(&self) -> bool {
         self.hider().is_some()
+    }
+
+    /// `sees_hidden` of all forks that were private before: imposes the heavy fence.
+    pub(super) fn finds_hidden(&self) -> bool {
+        self.registry().fence_forks() && self.sees_hidden()
     }
 
     /// Another worker that seems to have private forks.
@@ -420,7 +437,7 @@ impl Worker {
             Some(_) => self.tasks_of(job.priority()).push_moved(job),
         };
         let publish = |job| other.publish_under(other.context(), job);
-        let forced = other.forks.force(|| self.heavy_fence(), publish, take);
+        let forced = other.forks.force(|| self.registry().heavy_fence(), publish, take);
         self.counters.forks_published.add(forced);
         self.share_rest();
         oldest
@@ -433,10 +450,17 @@ impl Worker {
     /// Whether a job can be stolen from this worker. If no fork can, asks it to publish.
     pub(super) fn shows_work(&self) -> bool {
         if self.forks.is_empty() {
-            self.forks.raise_demand();
+            self.ask_for_forks();
             return !self.has_no_task();
         }
         true
+    }
+
+    /// Called by another thread: asks this worker to publish.
+    pub(crate) fn ask_for_forks(&self) {
+        if self.forks.raise_demand() {
+            self.registry().note_closed_gate();
+        }
     }
 
     /// All other workers that are not parked, from a random one on. (If a look stopped after 16 of
@@ -459,7 +483,7 @@ impl Worker {
     pub(super) fn public(&self) -> usize {
         let forks = self.forks.public();
         if forks == 0 {
-            self.forks.raise_demand();
+            self.ask_for_forks();
         }
         forks + self.public_tasks()
     }
@@ -472,15 +496,5 @@ impl Worker {
         x ^= x << 5;
         self.rng.store(x, Ordering::Relaxed);
         x
-    }
-
-    /// `os::heavy_fence`. In a simulation, only a schedule point: a thread that has the turn sees
-    /// all that was done before.
-    fn heavy_fence(&self) -> bool {
-        if self.registry().is_simulated() {
-            sim::point();
-            return true;
-        }
-        os::heavy_fence()
     }
 }

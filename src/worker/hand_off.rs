@@ -393,6 +393,7 @@ impl Worker {
         while let Some(job) = until_sure(|| self.forks.steal()) {
             self.registry().queue_injected(job);
         }
+        self.forks.recheck();
     }
 
     fn put_stack_back(&self, stack: Stack) {

@@ -42,7 +42,7 @@ impl Registry {
     pub(crate) fn request_injected(&self) {
         self.signals.fetch_or(IS_LATE, Ordering::Relaxed);
         // The next fork of each worker, or the next end of one, takes a slow path.
-        self.workers.iter().for_each(|worker| worker.forks.raise_demand());
+        self.workers.iter().for_each(|worker| worker.ask_for_forks());
     }
 
     /// Called by a caller from outside that has waited for [`LATE`]. If its job still `is_queued`,

@@ -186,6 +186,8 @@ pub(crate) struct Registry {
     /// What makes workers look elsewhere before they take their own newest task: [`IS_LATE`] and
     /// [`USES_PRIORITIES`].
     pub(super) signals: CachePadded<AtomicU32>,
+    /// Whether a thief has closed an open gate of a fork queue since the last `fence_forks`.
+    pub(super) unfenced: CachePadded<AtomicU32>,
     /// How many pools the process had before this one: its number.
     pub(crate) number: usize,
     /// The oldest of the tasks that are timed.
@@ -378,7 +380,8 @@ impl Registry {
             bound,
             is_shut_down: AtomicBool::new(false),
             counts: PoolCounts::default(),
-            signals: CachePadded::new(AtomicU32::new(0)),
+            signals: CachePadded::default(),
+            unfenced: CachePadded::default(),
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             oldest: Arc::new(Oldest::new()),
             built: nanos(),

@@ -10,7 +10,8 @@
 //! the second time. In a program without a fault, it also fails if something panics or is
 //! cancelled, or if a task is not run. `ci/asan` runs the tests as well.
 //!
-//! `locks` has programs of another kind, whose tasks hold locks over their waits.
+//! `locks` and `rendezvous` have programs of other kinds: tasks that hold locks over their waits,
+//! and join trees whose leaves wait for each other.
 //!
 //! `FILCH_TEST_PROGRAMS` sets how many programs run, or which ones: `1000`, or `57..58`.
 
@@ -19,6 +20,7 @@ mod calls;
 mod common;
 mod locks;
 mod program;
+mod rendezvous;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -140,20 +142,30 @@ fn programs_hold_on_deterministic_pools() {
     attack(true, programs(8));
 }
 
-fn hold_locks(is_simulated: bool, programs: Range<u64>) {
+fn each_in_time(what: &str, programs: Range<u64>, run: fn(u64, bool), is_simulated: bool) {
     for seed in programs {
-        in_time(&format!("locks {seed}"), move || locks::run(seed, is_simulated));
+        in_time(&format!("{what} {seed}"), move || run(seed, is_simulated));
     }
 }
 
 #[test]
 fn tasks_hold_locks_over_waits_on_normal_pools() {
-    hold_locks(false, programs(60));
+    each_in_time("locks", programs(60), locks::run, false);
 }
 
 #[test]
 fn tasks_hold_locks_over_waits_on_deterministic_pools() {
-    hold_locks(true, programs(120));
+    each_in_time("locks", programs(120), locks::run, true);
+}
+
+#[test]
+fn leaves_wait_for_each_other_on_normal_pools() {
+    each_in_time("rendezvous", programs(60), rendezvous::run, false);
+}
+
+#[test]
+fn leaves_wait_for_each_other_on_deterministic_pools() {
+    each_in_time("rendezvous", programs(60), rendezvous::run, true);
 }
 
 fn programs(default: u64) -> Range<u64> {

@@ -156,10 +156,21 @@ impl Forks {
 
     fn steal_one(&self) {
         if self.queue.is_empty() {
-            self.queue.raise_demand();
-        } else if let Some(job) = until_sure(|| self.queue.steal()) {
+            let _ = self.queue.raise_demand();
+            return;
+        }
+        let stolen = until_sure(|| self.queue.steal());
+        let _ = self.queue.took_one();
+        if let Some(job) = stolen {
             job.run();
         }
+    }
+
+    /// Steals as a thief that is no searcher. Returns whether it wakes a sleeper for private forks.
+    fn steal_and_look(&self) -> bool {
+        self.steal_one();
+        let hides = || self.queue.hides_work();
+        (hides() || heavy_fence() && hides()) && self.sees_sleepers()
     }
 
     fn force_all(&self) {
@@ -172,7 +183,7 @@ impl Forks {
         fence(Ordering::SeqCst);
         let sleeps = self.queue.is_empty();
         if sleeps {
-            self.queue.raise_demand();
+            let _ = self.queue.raise_demand();
         }
         sleeps
     }

@@ -1,6 +1,7 @@
 //! A job that is published finds a worker.
 
 use super::*;
+use crate::fork::join;
 use crate::job::Priority;
 use crate::sleep::Relay;
 
@@ -27,7 +28,7 @@ fn a_fork_finds_a_worker() {
 
 /// Likewise a task.
 ///
-/// Weakened: `sleep/wake.rs notify_from_worker: counts.searchers() == 0 &&
+/// Weakened: `sleep/wake.rs lacks_searchers: counts.searchers() == 0 &&
 /// self.may_lack_workers(counts) => false`
 #[test]
 fn a_task_finds_a_worker() {
@@ -126,6 +127,33 @@ fn check_last_searcher(workers: usize, publish: fn(&Pool)) {
         searcher.join().unwrap();
         sleeper.join().unwrap();
         pool.nobody_is_counted();
+    });
+}
+
+/// Worker 0 forks twice, and the second fork is private. Worker 1, which has not searched, takes the
+/// first one. Both rely on worker 2, which searches, has seen nobody fork, and is about to park.
+///
+/// Weakened: `worker/find.rs look: self.sleep().lacks_searchers() => false`
+#[test]
+fn a_private_fork_finds_the_last_searcher_as_it_parks() {
+    check_within(1, || {
+        let pool = Pool::new(3);
+        // From now on worker 0 keeps one fork public.
+        pool.act_as(0, |_| _ = join(|| (), || ()));
+        assert!(pool.sleep().start_searching(2));
+        let searcher = pool.start(|pool| {
+            let me = CoreThread::at_bottom(2, true);
+            if pool.worker(2).park(&me, false) {
+                pool.run_one(&me);
+            }
+        });
+        pool.act_as(0, |_| (0..2).for_each(|_| pool.fork(0)));
+        pool.act_as(1, |thief| {
+            if let Some(fork) = thief.steal_fork(pool.worker(0), || false) {
+                thief.run(fork, false);
+            }
+        });
+        searcher.join().unwrap();
     });
 }
 

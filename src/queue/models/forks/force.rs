@@ -125,7 +125,7 @@ fn a_thief_that_is_kept_out_leaves_the_forks_as_they_are() {
 
 /// The owner does nothing more. Its private fork is newer than one that is being stolen.
 ///
-/// Fails when `steal` does not close the gate and `sleep_as_last` does not look at private forks.
+/// Fails when `took_one` does not close the gate and `sleep_as_last` does not look at private forks.
 ///
 /// Weakened: `queue/thieves.rs hides_work: self.hidden() > 0 => false`
 #[test]
@@ -157,6 +157,26 @@ fn a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper() 
         let asleep = sleeper.join().unwrap() && !a.wakes && !b.wakes;
         assert!(!asleep || !forks.queue.hides_work());
         thief.join().unwrap();
+        [b, a].into_iter().for_each(|fork| forks.end(fork));
+        forks.assert_all_ran();
+    });
+}
+
+/// The same, but the other worker sleeps from the beginning, and the thief is no searcher.
+///
+/// Fails when the thief looks for private forks without the heavy fence.
+///
+/// Weakened: `queue/models/forks.rs steal_and_look: heavy_fence() => true`
+#[test]
+fn a_thief_sees_the_fork_behind_the_one_that_it_steals() {
+    loom::model(|| {
+        let forks = Forks::new(2);
+        let a = forks.fork(0);
+        forks.sleepers.store(1, Ordering::Relaxed);
+        let thief = start(&forks, Forks::steal_and_look);
+        let b = forks.fork(1);
+        let is_woken = thief.join().unwrap() || b.wakes;
+        assert!(is_woken || !forks.queue.is_empty() || !forks.queue.hides_work());
         [b, a].into_iter().for_each(|fork| forks.end(fork));
         forks.assert_all_ran();
     });

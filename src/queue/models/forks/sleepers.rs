@@ -50,9 +50,9 @@ fn a_fork_in_the_fast_slot_and_a_sleeper_see_each_other() {
 
 /// A worker goes to sleep while a fork opens the gate, and the only public job is stolen.
 ///
-/// Fails when `steal` does not close the gate.
+/// Fails when `took_one` does not close the gate.
 ///
-/// Weakened: `queue/thieves.rs steal: self.took_last() => false`
+/// Weakened: `queue/thieves.rs took_one: self.took_last() => false`
 #[test]
 fn the_next_fork_is_published_for_a_sleeper() {
     loom::model(|| {
