@@ -161,9 +161,8 @@ pub(crate) trait Published<J> {
 /// A worker's pending forks: private jobs `J`, public ones `P`.
 ///
 /// The owner is the thread that holds the worker's core (`sleep/mod.rs`). Any thread may use
-/// `front.gate` and `stealer`. Only the owner uses `front.own` and the rest of `own`,
-/// except that a thief that forces does too, and that any thread may read how much is pending
-/// (Relaxed).
+/// `front.gate` and `stealer`. Only the owner uses `front.own` and the rest, except that a thief
+/// that forces does too, and that any thread may read how much is pending (Relaxed).
 #[repr(C)]
 pub(crate) struct ForkQueue<J, P> {
     pub(super) front: ForkFront<J>,

@@ -77,8 +77,7 @@
 //!    wakes a worker if it sees a job ([`Sleep::stop_searching`]). In both cases, if no other worker
 //!    looks, it also looks for private forks (lemma 12 of `queue/join_queue.rs`). When a sentry from
 //!    outside resigns, it does the same, unless a worker still searches ([`Sleep::stop_watching`]).
-//!    Models:
-//!    `the_last_searcher_wakes_another_for_a_fork`,
+//!    Models: `the_last_searcher_wakes_another_for_a_fork`,
 //!    `the_last_searcher_wakes_another_for_a_task`,
 //!    `the_last_searcher_wakes_another_for_a_job_from_outside`,
 //!    `a_sentry_from_outside_wakes_a_worker_for_a_fork`,
