@@ -104,10 +104,11 @@
 //!     `the_next_end_of_a_fork_publishes_an_older_one_for_a_sleeper`.
 //! 12. *No private job is overlooked.* A thief that takes the last public job closes the gate, and
 //!     then relies on a searcher or the sentry. If there is none, it looks for private jobs itself.
-//!     So does a last searcher that parks, or that has found a job and sees no other, and a sentry
-//!     that resigns. If some thief has closed an open gate before, the one that looks imposes the
-//!     heavy fence first. A fork stores `top`, then reads the gate and what is public. If it read
-//!     that before the fence, `hides_work` sees the fork. If later, it is published.
+//!     So does a last searcher that parks, or that has found a job and sees no other, a sentry that
+//!     resigns, and a thread after whose departure a core is parked. If some thief has closed an
+//!     open gate before, the one that looks imposes the heavy fence first. A fork stores `top`,
+//!     then reads the gate and what is public. If it read that before the fence, `hides_work` sees
+//!     the fork. If later, it is published.
 //!     Models: `a_fork_behind_a_stolen_one_is_not_hidden_from_the_last_sleeper`,
 //!     `a_fork_behind_one_that_is_being_stolen_is_not_hidden_from_the_last_sleeper`,
 //!     `a_thief_sees_the_fork_behind_the_one_that_it_steals`,

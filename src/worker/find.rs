@@ -330,8 +330,8 @@ impl Worker {
         forces
     }
 
-    /// Returns what a worker that parks sees. The last searcher, and one that was the sentry, also
-    /// see private forks: lemma 12 of `queue/join_queue.rs`.
+    /// Returns what a worker sees as its core parks. The last searcher, and one that was the
+    /// sentry, also see private forks: lemma 12 of `queue/join_queue.rs`.
     pub(super) fn look(&self, moment: Moment) -> Look {
         let sees_private = || match moment {
             // If it searched, others relied on it until it announced this.

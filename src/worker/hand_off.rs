@@ -94,7 +94,7 @@ use crate::job::{NO_TAG, outcome};
 use crate::latch::Wait;
 use crate::queue::until_sure;
 use crate::sim;
-use crate::sleep::{CoreThread, GivenBack, Kind, SpareFor, Stopped};
+use crate::sleep::{CoreThread, GivenBack, Kind, Look, Moment, SpareFor, Stopped};
 use crate::sync::Ordering;
 use crate::worker::shared::Registry;
 
@@ -382,7 +382,7 @@ impl Worker {
             // A pinned job has come meanwhile, and the thread that queued it found the core busy.
             self.sleep().wake_for_pinned(self.index);
         }
-        if self.sees_work() && !self.sleep().any_searching() {
+        if self.look(Moment::Announced) == Look::Work && !self.sleep().any_searching() {
             self.sleep().wake_one();
         }
     }

@@ -32,6 +32,31 @@ fn fib(n: u64) -> u64 {
 
 // ---- Jobs that run meanwhile ----
 
+/// A worker keeps a fork private behind one that a thief takes. The thief hands off its core, on
+/// which the private fork has to run.
+#[test]
+fn a_private_fork_runs_while_the_thief_of_the_one_before_blocks() {
+    let _watchdog = watchdog();
+    let pool = any_wait_pool(2);
+    for _ in 0..20 {
+        let [is_held, has_forked, has_run] = [(); 3].map(|()| Flag::new());
+        pool.scope(|s| {
+            // Then the worker keeps one fork public.
+            (0..10).for_each(|_| _ = filch::join(|| (), || ()));
+            s.spawn(|| {
+                is_held.raise();
+                has_forked.hold();
+            });
+            is_held.hold();
+            let owner = || {
+                has_forked.raise();
+                has_run.hold();
+            };
+            filch::join(|| filch::join(owner, || has_run.raise()), || blocking(|| has_run.hold()));
+        });
+    }
+}
+
 #[test]
 fn other_tasks_run_while_every_worker_blocks() {
     let _watchdog = watchdog();
