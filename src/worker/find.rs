@@ -180,10 +180,9 @@ impl Worker {
             self.registry().note_closed_gate();
         }
         let stolen = stolen?;
-        // If the victim does not fork again, its private forks need a worker that forces them:
-        // lemma 12 of `queue/join_queue.rs`. (A searcher looks for them when it stops searching.)
-        let hides = || victim.forks.hides_work();
-        if self.sleep().lacks_searchers() && (hides() || self.registry().fence_forks() && hides()) {
+        // If its owner does not fork again, a private fork needs a worker that forces it: lemma 12
+        // of `queue/join_queue.rs`. (A searcher looks when it stops searching.)
+        if self.sleep().lacks_searchers() && self.finds_hidden() {
             self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
