@@ -17,8 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    CALLERS, Flag, any_wait_builder, builder, is_simulated, is_simulated_without, lock, one_a_seed,
-    pool, rest, sized, watchdog,
+    CALLERS, Flag, any_wait_builder, builder, eventually, is_simulated, is_simulated_without, lock,
+    one_a_seed, pool, rest, sized, watchdog,
 };
 use filch::{JoinHandle, ThreadPool, ThreadPoolBuilder, WaitPolicy};
 use rand::rngs::SmallRng;
@@ -1014,6 +1014,8 @@ fn a_core_that_was_handed_off_is_not_lent() {
             said.send(7).unwrap();
         });
         waits.hold();
+        let parked = || here.dump().to_string().matches(": parked").count();
+        eventually("the other worker parks", || parked() == 1);
         rest(Duration::from_millis(2));
         let me = std::thread::current().id();
         let wait = move || {
