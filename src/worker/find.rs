@@ -335,7 +335,9 @@ impl Worker {
         let sees_private = || match moment {
             // If it searched, others relied on it until it announced this.
             Moment::Announced => {
-                self.sleep().lacks_searchers() && self.others_are_at_work() && self.finds_hidden()
+                self.sleep().lacks_searchers()
+                    && self.others_are_at_work()
+                    && self.look_for_private()
             }
             Moment::OnWatch => false,
             Moment::Resigned => self.look_for_private(),
@@ -436,6 +438,8 @@ impl Worker {
             Some(_) => self.tasks_of(job.priority()).push_moved(job),
         };
         let publish = |job| other.publish_under(other.context(), job);
+        // (Not while the lock is held: the owner would wait for it with the turn.)
+        sim::point();
         let forced = other.forks.force(|| self.registry().heavy_fence(), publish, take);
         self.counters.forks_published.add(forced);
         self.share_rest();
