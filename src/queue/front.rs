@@ -136,7 +136,7 @@ impl<J> ForkFront<J> {
         self.own.ring[slot & MASK].store(job.as_ptr(), Ordering::Relaxed);
         // Release: matches the Acquire of a thief that forces.
         self.own.top.store(slot.wrapping_add(1), Ordering::Release);
-        // Pairs with the heavy fence of the last searcher (lemma 12).
+        // Pairs with the heavy fences of thieves that force (lemma 6) or look (lemma 12).
         light_fence();
         // Relaxed: a stale limit delays the answer to a thief by one fork.
         (slot < self.gate.limit.load(Ordering::Relaxed)).then_some(slot)

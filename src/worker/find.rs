@@ -182,7 +182,7 @@ impl Worker {
         let stolen = stolen?;
         // If its owner does not fork again, a private fork needs a worker that forces it: lemma 12
         // of `queue/join_queue.rs`. (A searcher looks when it stops searching.)
-        if self.sleep().lacks_searchers() && self.finds_hidden() {
+        if self.sleep().lacks_searchers() && self.registry().finds_hidden() {
             self.sleep().notify_from_worker(NO_TAG);
         }
         Some(stolen)
@@ -324,7 +324,7 @@ impl Worker {
 
     /// Returns whether other workers have private forks. If so, the next search forces them.
     pub(super) fn look_for_private(&self) -> bool {
-        let forces = self.others().next().is_some() && self.finds_hidden();
+        let forces = self.registry().finds_hidden();
         self.forces.store(forces.into(), Ordering::Relaxed);
         forces
     }
@@ -334,11 +334,7 @@ impl Worker {
     pub(super) fn look(&self, moment: Moment) -> Look {
         let sees_private = || match moment {
             // If it searched, others relied on it until it announced this.
-            Moment::Announced => {
-                self.sleep().lacks_searchers()
-                    && self.others_are_at_work()
-                    && self.look_for_private()
-            }
+            Moment::Announced => self.sleep().lacks_searchers() && self.look_for_private(),
             Moment::OnWatch => false,
             Moment::Resigned => self.look_for_private(),
         };
@@ -384,11 +380,6 @@ impl Worker {
 
     pub(super) fn sees_hidden(&self) -> bool {
         self.hider().is_some()
-    }
-
-    /// `sees_hidden` of all forks that were private before: imposes the heavy fence.
-    pub(super) fn finds_hidden(&self) -> bool {
-        self.registry().fence_forks() && self.sees_hidden()
     }
 
     /// Another worker that seems to have private forks.

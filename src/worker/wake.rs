@@ -64,9 +64,8 @@ impl Worker {
     pub(super) fn jobs_for_others(&self) -> usize {
         // Pairs with the fence or the SeqCst write of a publisher.
         fence(Ordering::SeqCst);
-        let hides = || self.sees_hidden() || self.others_are_at_work() && self.finds_hidden();
         match self.public_jobs(MOST_WOKEN) {
-            0 => hides().into(),
+            0 => self.registry().finds_hidden().into(),
             jobs => jobs,
         }
     }
@@ -115,10 +114,7 @@ impl Registry {
         if self.sleep().stop_watching() == Stopped::LookAgain {
             // As in `jobs_for_others`.
             fence(Ordering::SeqCst);
-            let workers = || self.workers().iter();
-            let are_at_work = || workers().any(|it| self.sleep().is_at_work(it.index));
-            let finds_hidden = || self.fence_forks() && workers().any(|it| it.forks.hides_work());
-            if self.shows_work() || are_at_work() && finds_hidden() {
+            if self.shows_work() || self.finds_hidden() {
                 self.sleep().wake_one();
             }
         }
@@ -135,13 +131,20 @@ impl Registry {
         }
     }
 
-    /// Imposes the heavy fence if a gate was closed since the last time: lemma 12 of
-    /// `queue/join_queue.rs`. Returns `false` if the system has no such fence. (If it were imposed
-    /// each time, a loop of 8 items of 20 µs every ms would take 1.25 times the processor time on 8
-    /// threads: a median, on two shared virtual cores, where the fence takes 10 µs.)
-    pub(super) fn fence_forks(&self) -> bool {
+    /// Returns whether a worker has private forks. Sees all that were made before the call: lemma
+    /// 12 of `queue/join_queue.rs`.
+    pub(super) fn finds_hidden(&self) -> bool {
+        let hides = || self.workers().iter().any(|worker| worker.forks.hides_work());
+        hides() || self.fence_forks() && hides()
+    }
+
+    /// Imposes the heavy fence if a gate was closed since the last time. Returns whether it did.
+    /// (If it were imposed each time, a loop of 8 items of 20 µs every ms would take 1.25 times the
+    /// processor time on 8 threads: a median, on two shared virtual cores, where the fence takes
+    /// 10 µs.)
+    fn fence_forks(&self) -> bool {
         // SeqCst: as in `note_closed_gate`.
-        self.unfenced.swap(0, Ordering::SeqCst) == 0 || self.heavy_fence()
+        self.unfenced.swap(0, Ordering::SeqCst) != 0 && self.heavy_fence()
     }
 
     /// `os::heavy_fence`. In a simulation there is no need for one: a thread that has the turn sees
@@ -150,11 +153,11 @@ impl Registry {
         self.is_simulated() || os::heavy_fence()
     }
 
-    /// Returns whether a job from outside is queued, or a worker that is not parked has public or
-    /// private work.
+    /// Returns whether a job from outside is queued, or a worker that is not parked has public
+    /// work.
     fn shows_work(&self) -> bool {
         let workers = self.workers().iter();
         let mut awake = workers.filter(|worker| !self.sleep().is_parked(worker.index));
-        self.has_injected() || awake.any(|worker| worker.shows_work() || worker.forks.hides_work())
+        self.has_injected() || awake.any(|worker| worker.shows_work())
     }
 }

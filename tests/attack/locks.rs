@@ -14,6 +14,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::common::lock_in_turns;
+use super::give_way;
 
 /// How many calls a program may make.
 const CALLS: usize = 200;
@@ -144,7 +145,7 @@ pub fn run(seed: u64, is_simulated: bool) {
     kept.into_iter().for_each(|task| task.join().unwrap());
     let rest_while = |goes_on: &dyn Fn() -> bool| {
         while goes_on() {
-            if is_simulated { schedule_point() } else { thread::yield_now() }
+            give_way(is_simulated);
         }
     };
     rest_while(&|| Arc::strong_count(&shared) > 1);

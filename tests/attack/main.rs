@@ -77,6 +77,11 @@ fn run(program: &Program) -> Ended {
     Ended { run, trace, steps }
 }
 
+/// Lets another thread go on.
+fn give_way(is_simulated: bool) {
+    if is_simulated { schedule_point() } else { thread::yield_now() }
+}
+
 /// Enters the pool from outside, in one of several ways.
 fn call(run: &Arc<Run>, program: &Program, pool: &ThreadPool, caller: u64) {
     let root = &program.root;

@@ -2,11 +2,12 @@
 //! leaves than the pool has workers, so each fork has to find one.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::thread;
 
-use filch::{ThreadPoolBuilder, WaitPolicy, schedule_point};
+use filch::{ThreadPoolBuilder, WaitPolicy};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+
+use super::give_way;
 
 struct Rendezvous {
     is_simulated: bool,
@@ -30,7 +31,7 @@ impl Rendezvous {
     fn wait(&self) {
         self.missing.fetch_sub(1, SeqCst);
         while self.missing.load(SeqCst) > 0 {
-            if self.is_simulated { schedule_point() } else { thread::yield_now() }
+            give_way(self.is_simulated);
         }
     }
 }
